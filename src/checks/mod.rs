@@ -1,0 +1,1 @@
+//! One file a form: how it judges a transaction, and how it explains what it says.

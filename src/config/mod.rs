@@ -1,0 +1,1 @@
+//! `throughline.yaml`: load, check, explain.

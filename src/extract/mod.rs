@@ -1,0 +1,1 @@
+//! From a record to observations: decode once, match the steps, pull keys and kept fields.

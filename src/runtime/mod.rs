@@ -1,0 +1,1 @@
+//! Drives the engine: recordings (`verify`), flow tests in virtual time, traces.

@@ -1,0 +1,1 @@
+//! Read-only taps on systems: they yield records and what can be known of their completeness.
