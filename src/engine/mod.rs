@@ -12,7 +12,14 @@
 //! A key that the filter says may belong to a closed transaction is asked for
 //! ([`Output::Recall`]); the engine waits until [`Input::Recalled`] answers it.
 
-use crate::model::SourceId;
+use crate::model::{FlowId, SourceId};
+use account::Account;
+use std::sync::Arc;
+use trace::Trace;
+pub mod account;
+pub mod trace;
+
+use crate::flow::plan::Plan;
 use crate::model::finding::Finding;
 use crate::model::observation::Batch;
 use crate::model::time::Time;
@@ -91,4 +98,51 @@ pub struct Archived {
     pub state: Vec<u8>,
     /// How many bytes at the front of `state` identify the transaction.
     pub identity: usize,
+}
+
+/// How promptly findings are told; the final ones are the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// As soon as each is due.
+    Live,
+    /// When a transaction's bounded checks can be judged together: less work, for recordings.
+    Settled,
+}
+
+/// The engine of one lane.
+pub struct Engine {
+    plan: Arc<Plan>,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn new(plan: Arc<Plan>, _pace: Pace) -> Engine {
+        Engine { plan }
+    }
+
+    /// Takes one input. Call [`Engine::poll`] until `None` before the next one.
+    pub fn handle(&mut self, _input: Input) {
+        todo!()
+    }
+
+    /// The next output; `None` when the input has been worked off.
+    pub fn poll(&mut self) -> Option<Output> {
+        todo!()
+    }
+
+    /// What has been counted so far.
+    pub fn account(&self) -> &Account {
+        todo!()
+    }
+
+    /// Everything about the transaction of `flow` whose own key is `key`, where it is in memory. A closed one
+    /// is given as the archive kept it.
+    pub fn trace(&self, _flow: FlowId, _key: &str, _archived: Option<&[u8]>) -> Option<Trace> {
+        todo!()
+    }
+
+    /// The plan that it runs.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
 }
