@@ -1,1 +1,47 @@
 //! `throughline.yaml`: load, check, explain.
+
+use crate::flow::format::{Decoding, Pacing};
+use crate::flow::plan::{Carries, Clock};
+use crate::model::time::{Span, Time};
+use std::path::PathBuf;
+
+/// A configuration that has been read and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file that it was read from. Paths in it are relative to its folder.
+    pub path: PathBuf,
+    /// The files of the flows.
+    pub flows: Vec<PathBuf>,
+    /// How far clocks may differ.
+    pub clock_skew: Span,
+    /// The sources, in the order of the file.
+    pub sources: Vec<SourceConfig>,
+}
+
+/// One source.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// Its name.
+    pub name: String,
+    /// How its recording is read.
+    pub file: FileConfig,
+}
+
+/// A recording: files on disk that are one source.
+#[derive(Clone, Debug)]
+pub struct FileConfig {
+    /// A path or a glob, resolved against the folder of the configuration.
+    pub path: String,
+    /// How its records become bodies with a time.
+    pub decoding: Decoding,
+    /// How its times are followed.
+    pub pacing: Pacing,
+    /// Declared holes: from, to, both included.
+    pub gaps: Vec<(Time, Time)>,
+    /// What it carries.
+    pub carries: Carries,
+    /// Whose clock stamps its records.
+    pub clock: Clock,
+    /// The unit its times are rounded to; zero where they are exact.
+    pub resolution: Span,
+}
