@@ -17,6 +17,7 @@ use account::Account;
 use std::sync::Arc;
 use trace::Trace;
 pub mod account;
+pub mod keytable;
 pub mod trace;
 
 use crate::flow::plan::Plan;
