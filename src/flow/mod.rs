@@ -4,6 +4,7 @@
 //! `diagnostic` holds what is wrong with it, `expression` is CEL behind a narrow face, `schema` is
 //! the JSON Schema for editors.
 
+pub mod descend;
 pub mod expression;
 pub mod format;
 pub mod plan;

@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, spawns or does I/O.
 
 pub mod finding;
+pub mod json;
 pub mod key;
 pub mod observation;
 pub mod time;

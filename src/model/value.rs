@@ -37,6 +37,18 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The same value, lent.
+    pub fn borrowed(&self) -> Value<'_> {
+        match self {
+            Value::Null => Value::Null,
+            Value::Bool(b) => Value::Bool(*b),
+            Value::Int(n) => Value::Int(*n),
+            Value::Number(t) => Value::Number(Cow::Borrowed(t)),
+            Value::Text(t) => Value::Text(Cow::Borrowed(t)),
+            Value::Json(t) => Value::Json(Cow::Borrowed(t)),
+        }
+    }
+
     /// The value as an exact decimal, for numbers and for text that is a decimal ("12.50").
     /// `None` for anything else, and for numbers beyond 28 digits.
     pub fn decimal(&self) -> Option<Decimal> {

@@ -1,0 +1,128 @@
+//! A decoded record that is not JSON: a flat list of names and values.
+
+use crate::flow::descend::descend;
+use crate::flow::plan::Segment;
+use crate::model::value::Value;
+use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The name of a field: part of the record, or shared by all records (a column, a group).
+#[derive(Clone, Debug)]
+pub enum Name<'a> {
+    /// As the record spells it.
+    Record(Cow<'a, str>),
+    /// The same for every record.
+    Shared(Arc<str>),
+}
+
+impl Deref for Name<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        match self {
+            Name::Record(name) => name,
+            Name::Shared(name) => name,
+        }
+    }
+}
+
+/// The fields of one record, in their order. Of duplicate names the first counts.
+#[derive(Clone, Debug, Default)]
+pub struct Fields<'a> {
+    list: Vec<(Name<'a>, Value<'a>)>,
+    whole: Option<Value<'a>>,
+}
+
+impl<'a> Fields<'a> {
+    /// Forgets the content and keeps the memory, for the next record.
+    pub fn recycle<'b>(mut self) -> Fields<'b> {
+        self.list.clear();
+        // An empty list holds nothing of 'a; collecting in place keeps its memory.
+        let list = self.list.into_iter().filter_map(|_| None).collect();
+        Fields { list, whole: None }
+    }
+
+    /// Adds a field.
+    pub fn push(&mut self, name: Name<'a>, value: Value<'a>) {
+        self.list.push((name, value));
+    }
+
+    /// Sets what the record is as a whole, where that is not the object of its fields.
+    pub fn set_whole(&mut self, value: Value<'a>) {
+        self.whole = Some(value);
+    }
+
+    /// What the record is as a whole, where that is not the object of its fields.
+    pub fn whole(&self) -> Option<&Value<'a>> {
+        self.whole.as_ref()
+    }
+
+    /// The fields, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
+        self.list.iter().map(|(name, value)| (&**name, value))
+    }
+
+    /// The value of the field called `name`; null where there is none.
+    pub fn field(&self, name: &str) -> Value<'_> {
+        self.list.iter().find(|(n, _)| **n == *name).map_or(Value::Null, |(_, value)| value.borrowed())
+    }
+
+    /// The value that stands at the end of `segments`; with none, the whole record.
+    pub fn get(&self, segments: &[Segment]) -> Value<'_> {
+        match (segments, &self.whole) {
+            ([], Some(whole)) => whole.borrowed(),
+            ([], None) => Value::Json(Cow::Owned(self.to_json())),
+            ([Segment::Field(name), rest @ ..], _) => descend(self.field(name), rest),
+            ([Segment::Index(_), ..], Some(whole)) => descend(whole.borrowed(), segments),
+            ([Segment::Index(_), ..], None) => Value::Null,
+        }
+    }
+
+    /// The fields as the text of a JSON object.
+    pub fn to_json(&self) -> String {
+        let mut object = serde_json::Map::new();
+        for (name, value) in self.iter() {
+            if !object.contains_key(name) {
+                object.insert(name.to_owned(), value.to_json());
+            }
+        }
+        serde_json::Value::Object(object).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(t: &str) -> Value<'_> {
+        Value::Text(t.into())
+    }
+
+    #[test]
+    fn fields_are_found_by_path() {
+        let mut fields = Fields::default();
+        fields.push(Name::Record("id".into()), text("o-1"));
+        fields.push(Name::Shared("id".into()), text("o-2"));
+        fields.push(Name::Shared("log".into()), Value::Json(r#"{"n":[5]}"#.into()));
+        let field = |name: &str| Segment::Field(name.to_owned());
+        assert_eq!(fields.get(&[field("id")]), text("o-1"), "of duplicate names the first counts");
+        assert_eq!(fields.get(&[field("log"), field("n"), Segment::Index(0)]), Value::Int(5));
+        assert_eq!(fields.get(&[field("id"), field("n")]), Value::Null);
+        assert_eq!(fields.get(&[Segment::Index(0)]), Value::Null);
+        assert_eq!(fields.get(&[]), Value::Json(r#"{"id":"o-1","log":{"n":[5]}}"#.into()));
+    }
+
+    #[test]
+    fn the_memory_is_used_again() {
+        let mut fields = Fields::default();
+        (0..9).for_each(|_| fields.push(Name::Shared("a".into()), Value::Null));
+        fields.set_whole(Value::Null);
+        let capacity = fields.list.capacity();
+        let line = String::from("x");
+        let mut next: Fields<'_> = fields.recycle();
+        assert!(next.list.is_empty() && next.whole().is_none());
+        assert_eq!(next.list.capacity(), capacity);
+        next.push(Name::Record(Cow::Borrowed(&line)), text(&line));
+        assert_eq!(next.field("x"), text("x"));
+    }
+}
