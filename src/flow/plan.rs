@@ -1,7 +1,8 @@
 //! The plan: what a checked flow means, in the form that extract, the checks and the engine run.
 //!
 //! Everything is resolved: names are indexes, durations are spans, defaults are filled in, ranks and
-//! closures are worked out. Nothing here is written by users; `flow::compile` makes it.
+//! closures are worked out. Nothing here is written by users; `flow::compile` makes it. The file is
+//! long because it is the whole vocabulary that flow, extract, checks and engine share, read in one go.
 
 use super::expression::{HoldsProgram, Program};
 use crate::model::time::{Span, Time};
