@@ -1,0 +1,104 @@
+//! What every form has in common once its own judgement stands: `given`, `unless`, `begins`.
+
+use super::Case;
+use super::evidence::Known;
+use super::outcome::{Fold, Outcome, Part, Verdict};
+use crate::flow::plan::Form;
+use crate::model::StepId;
+use crate::model::time::Time;
+use crate::model::verdict::Reason;
+
+/// Turns a form's judgement into the check's.
+pub(super) fn apply(case: &Case<'_>, fold: Fold) -> Outcome {
+    let mut outcome = fold.outcome();
+    if outcome.verdict == Verdict::NotApplicable {
+        return outcome;
+    }
+    if !case.check.given.is_empty() || !case.check.unless.is_empty() {
+        outcome = conditions(case, &fold, outcome);
+    }
+    if outcome.verdict != Verdict::NotApplicable && lacks_its_beginning(case) {
+        outcome.verdict = Verdict::Undecided(Reason::BeforeWatch);
+        outcome.due = Time::MAX;
+    }
+    outcome
+}
+
+fn conditions(case: &Case<'_>, fold: &Fold, mut outcome: Outcome) -> Outcome {
+    let not_applicable = Outcome { verdict: Verdict::NotApplicable, due: Time::MAX, ..outcome };
+    if case.check.unless.iter().any(|s| present(case, *s)) {
+        return not_applicable;
+    }
+    let troubled = matches!(outcome.verdict, Verdict::Broken(..) | Verdict::Undecided(_));
+    let reach = fold.reach.unwrap_or(Time::MIN);
+    let mut lacking = case.check.given.iter().filter(|s| !present(case, **s)).peekable();
+    if lacking.peek().is_some() {
+        if !troubled {
+            // Passed or not due: without what is given there is nothing to say so far.
+            let waits = outcome.verdict == Verdict::Pending;
+            return if waits { outcome } else { not_applicable };
+        }
+        let known: Vec<Known> = lacking.map(|s| known_absent(case, *s, reach)).collect();
+        if known.iter().any(|k| k.is_yes() && k.due == Time::MAX) {
+            return not_applicable;
+        }
+        let all = known.into_iter().fold(Known::YES, Known::and);
+        outcome.due = outcome.due.min(all.due);
+        outcome.verdict = doubtful(&all).unwrap_or(Verdict::NotApplicable);
+        return outcome;
+    }
+    if matches!(outcome.verdict, Verdict::Broken(..)) {
+        let all = case.check.unless.iter().fold(Known::YES, |all, s| all.and(known_absent(case, *s, reach)));
+        outcome.due = outcome.due.min(all.due);
+        outcome.verdict = doubtful(&all).unwrap_or(outcome.verdict);
+    }
+    outcome
+}
+
+fn doubtful(known: &Known) -> Option<Verdict> {
+    match Part::doubt(known)? {
+        Part::Pending => Some(Verdict::Pending),
+        Part::Undecided(reason) => Some(Verdict::Undecided(reason)),
+        Part::Ok | Part::Broken { .. } => None,
+    }
+}
+
+/// Whether the transaction has the step: for the value of `by` where the step carries that key,
+/// else anywhere in the transaction.
+fn present(case: &Case<'_>, step: StepId) -> bool {
+    restricted(case, step).effects(step).next().is_some()
+}
+
+fn restricted<'a>(case: &Case<'a>, step: StepId) -> Case<'a> {
+    let keys = &case.flow().steps[step as usize].keys;
+    let carries = case.check.by.is_some_and(|by| keys.iter().any(|(name, _)| *name == by));
+    Case { by: case.by.filter(|_| carries), ..*case }
+}
+
+/// Whether the step is known not to have come between the transaction's beginning and `reach`.
+fn known_absent(case: &Case<'_>, step: StepId, reach: Time) -> Known {
+    let (from, to) = absence_window(case, reach);
+    case.absent(step, from, to)
+}
+
+/// From the step under `begins`, else from `linger` before the first sight, to the deadline.
+pub(super) fn absence_window(case: &Case<'_>, reach: Time) -> (Time, Time) {
+    let whole = Case { by: None, ..*case };
+    let begun = case.flow().begins.iter().filter_map(|s| whole.effects(*s).next());
+    let from = begun.map(|e| whole.first(e).time).min().unwrap_or_else(|| case.view.first_seen() - case.flow().linger);
+    (from, from.max(reach))
+}
+
+/// The transaction has none of the steps that begin one, and may have begun before the watch.
+fn lacks_its_beginning(case: &Case<'_>) -> bool {
+    let flow = case.flow();
+    if flow.begins.is_empty() || matches!(case.check.form, Form::AtMost { .. } | Form::Forbid { .. }) {
+        return false;
+    }
+    if flow.begins.iter().any(|s| !case.view.effects_of(*s).is_empty()) {
+        return false;
+    }
+    let closures = flow.begins.iter().flat_map(|s| &flow.steps[*s as usize].closure);
+    let from = closures.map(|s| case.evidence.sources[*s as usize].from).max().unwrap_or(Time::MIN);
+    case.view.first_seen() < from + flow.linger
+}

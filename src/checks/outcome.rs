@@ -1,0 +1,133 @@
+//! What a judgement says, and how the parts of one combine.
+
+use super::evidence::Known;
+use crate::model::time::Time;
+use crate::model::verdict::{Class, Reason, Status};
+
+/// What a check says of a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// What it starts from is not there.
+    NotApplicable,
+    /// Met.
+    Passed,
+    /// Broken; the class as the form derives it.
+    Broken(Class, Status),
+    /// Nothing sure can be said.
+    Undecided(Reason),
+    /// Not due yet.
+    Pending,
+}
+
+/// A verdict, and when to ask again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// What is said.
+    pub verdict: Verdict,
+    /// The progress at which it may change by itself; [`Time::MAX`] where it is final.
+    pub due: Time,
+    /// The record (by index in the view) that the worst part starts from.
+    pub anchor: Option<u32>,
+    /// By when what was expected should have been there, of the worst part.
+    pub deadline: Option<Time>,
+}
+
+/// One part of a judgement: an anchor, an item, a step, a transition.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    Ok,
+    /// The lower the rank, the worse.
+    Broken {
+        rank: u8,
+        class: Class,
+        status: Status,
+    },
+    Undecided(Reason),
+    Pending,
+}
+
+impl Part {
+    /// What doubt makes of a part that would be broken; `None` where there is none.
+    pub fn doubt(known: &Known) -> Option<Part> {
+        match known {
+            Known { pending: true, .. } => Some(Part::Pending),
+            Known { reason: Some(reason), .. } => Some(Part::Undecided(*reason)),
+            _ => None,
+        }
+    }
+
+    /// A part that is broken unless there is doubt.
+    pub fn broken_if(known: &Known, rank: u8, class: Class, status: Status) -> Part {
+        Part::doubt(known).unwrap_or(Part::Broken { rank, class, status })
+    }
+
+    /// Broken beats undecided beats pending beats ok; the worse class beats the better, the smaller
+    /// reason the larger.
+    pub fn worse(self, other: Part) -> Part {
+        let weight = |part: &Part| match part {
+            Part::Broken { rank, .. } => (0, *rank),
+            Part::Undecided(reason) => (1, *reason as u8),
+            Part::Pending => (2, 0),
+            Part::Ok => (3, 0),
+        };
+        if weight(&other) < weight(&self) { other } else { self }
+    }
+}
+
+/// The combination of a form's parts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fold {
+    pub applicable: bool,
+    pub worst: Part,
+    pub due: Time,
+    /// The largest deadline among the parts that are broken or undecided: up to it `given` and
+    /// `unless` need evidence.
+    pub reach: Option<Time>,
+    pub anchor: Option<u32>,
+    pub deadline: Option<Time>,
+}
+
+impl Fold {
+    pub fn not_applicable() -> Fold {
+        Fold { applicable: false, ..Fold::passed() }
+    }
+
+    pub fn passed() -> Fold {
+        Fold { applicable: true, worst: Part::Ok, due: Time::MAX, reach: None, anchor: None, deadline: None }
+    }
+
+    /// Adds a part that starts from the record `anchor`; `reach` is its deadline for `given` and
+    /// `unless`, `deadline` the one that people are shown.
+    pub fn add(&mut self, part: Part, anchor: u32, reach: Time, deadline: Option<Time>) {
+        if matches!(part, Part::Broken { .. } | Part::Undecided(_)) {
+            self.reach = Some(self.reach.map_or(reach, |r| r.max(reach)));
+        }
+        let before = std::mem::discriminant(&self.worst);
+        let worst = self.worst.worse(part);
+        let replaced = match (&worst, &self.worst) {
+            (Part::Broken { rank: new, .. }, Part::Broken { rank: old, .. }) => new < old,
+            _ => std::mem::discriminant(&worst) != before,
+        };
+        if replaced || self.anchor.is_none() {
+            self.anchor = Some(anchor);
+            self.deadline = deadline;
+        }
+        self.worst = worst;
+    }
+
+    /// The answer may change when progress reaches this.
+    pub fn ask_again(&mut self, due: Time) {
+        self.due = self.due.min(due);
+    }
+
+    pub fn outcome(self) -> Outcome {
+        let verdict = match (self.applicable, self.worst) {
+            (false, _) => Verdict::NotApplicable,
+            (true, Part::Ok) => Verdict::Passed,
+            (true, Part::Broken { class, status, .. }) => Verdict::Broken(class, status),
+            (true, Part::Undecided(reason)) => Verdict::Undecided(reason),
+            (true, Part::Pending) => Verdict::Pending,
+        };
+        Outcome { verdict, due: self.due, anchor: self.anchor, deadline: self.deadline }
+    }
+}
