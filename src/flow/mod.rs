@@ -5,6 +5,10 @@
 //! the JSON Schema for editors.
 
 pub mod descend;
+pub mod diagnostic;
 pub mod expression;
+pub mod fields;
 pub mod format;
 pub mod plan;
+mod traps;
+pub mod yaml;
