@@ -1,4 +1,20 @@
-//! `throughline.yaml`: load, check, explain.
+//! `throughline.yaml`: which flows, and which sources they read.
+//!
+//! ```text
+//! load: YAML with places ─▶ variables: ${NAME} ─▶ file: a source's options ─▶ Config
+//! flows: the documents that `flows:` names     schema: the same options, for editors
+//! ```
+//!
+//! Every mistake is told at once, with its place and the remedy.
+
+mod file;
+pub mod flows;
+mod load;
+pub mod moment;
+pub mod schema;
+mod variables;
+
+pub use load::load;
 
 use crate::flow::format::{Decoding, Pacing};
 use crate::flow::plan::{Carries, Clock};

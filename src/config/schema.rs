@@ -1,0 +1,132 @@
+//! The JSON Schema of the configuration, with which editors complete and explain.
+
+use serde_json::{Value, json};
+
+/// The schema. A test holds it to what the loader reads.
+pub fn schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The configuration of Throughline: throughline.yaml",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["flows", "sources"],
+        "properties": {
+            "flows": {
+                "description": "A folder of flows, a file, or a list of them; relative to this file.",
+                "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
+            },
+            "clock_skew": duration("How far clocks may differ. Default: 5s."),
+            "sources": {
+                "description": "What is read, by name.",
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"pattern": "^[\\p{L}\\p{N}_-]+$"},
+                "additionalProperties": file()
+            }
+        }
+    })
+}
+
+/// A duration, or text with a variable in it.
+const DURATION: &str = r"^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?|.*\$\{.*)$";
+/// A path into a record.
+const PATH: &str = r"^((body|row|op|headers|key|meta)([.\[].*)?|.*\$\{.*)$";
+
+fn duration(description: &str) -> Value {
+    json!({"description": description, "type": ["string", "integer"], "pattern": DURATION})
+}
+
+fn path(description: &str) -> Value {
+    json!({"description": description, "type": "string", "pattern": PATH})
+}
+
+fn choice(description: &str, choices: &[&str]) -> Value {
+    json!({"description": description, "enum": choices})
+}
+
+fn text(description: &str) -> Value {
+    json!({"description": description, "type": "string"})
+}
+
+fn file() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["type", "path", "format"],
+        "properties": {
+            "type": choice("What kind of system. `file` is a recording.", &["file"]),
+            "path": text("A file, or several by a glob; relative to the configuration. Compressed (gzip, zstd) or not."),
+            "format": choice(
+                "How a record is written; `document`: a whole file is one record.",
+                &["json", "csv", "logfmt", "regex", "text", "document"]
+            ),
+            "pattern": text("Of `format: regex`: the expression; its named groups are the fields."),
+            "delimiter": text("Of `format: csv`: the character between columns, or `tab`. Default: a comma."),
+            "time": path("Where the event time stands: RFC 3339, epoch seconds to nanoseconds, or as `time_format` says."),
+            "time_format": text("How a time in text is written, where it is not RFC 3339 (strftime)."),
+            "zone": text("The zone of times that name none, such as Europe/Berlin. Default: UTC."),
+            "key": path("Where the record's own key stands, in a dump of a keyed system."),
+            "op": path("Where the kind of change stands (insert, update, delete), in a dump of a change stream."),
+            "parse": {
+                "description": "Further decoding of parts of a record, in order.",
+                "type": "array",
+                "items": parse_rule()
+            },
+            "lateness": {
+                "description": "The longest span from an event's time to its standing in the file, or `end`: in no order \
+                                of time at all. Default: 0.",
+                "anyOf": [{"const": "end"}, duration("A span.")]
+            },
+            "decode": choice(
+                "Validate each record whole (`strict`), or up to the last field that is needed (`needed`, the default).",
+                &["needed", "strict"]
+            ),
+            "undecodable": choice(
+                "Whether a record that cannot be read leaves a gap. Default: `gap` for structured formats, `skip` for \
+                 `regex` and `text`.",
+                &["gap", "skip"]
+            ),
+            "clock": choice(
+                "Whose clock stamped the records: one, or those of many hosts. Default: one clock a file.",
+                &["one", "many"]
+            ),
+            "resolution": duration("The unit that times are rounded to. Default: they are exact."),
+            "gaps": {
+                "description": "Known holes, both ends included.",
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["from", "to"],
+                    "properties": {"from": text("Where it begins."), "to": text("Where it ends.")}
+                }
+            },
+            "silence": duration("Having said nothing for longer than this is a gap."),
+            "carries": choice(
+                "What it is a recording of; decides between a lost message and a missing step. Default: lines.",
+                &["messages", "rows", "lines"]
+            ),
+            "redact": {
+                "description": "Paths whose values are never stored, shown or sent.",
+                "anyOf": [path("A path."), {"type": "array", "items": path("A path."), "minItems": 1}]
+            },
+            "jump_max": duration("A time further than this from its neighbours must be confirmed by a second record. Default: 1d.")
+        }
+    })
+}
+
+fn parse_rule() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["from"],
+        "oneOf": [{"required": ["json"]}, {"required": ["logfmt"]}, {"required": ["regex"]}],
+        "properties": {
+            "from": path("The text to decode."),
+            "json": path("Decode it as JSON; the result goes here."),
+            "logfmt": path("Decode it as logfmt; the result goes here."),
+            "regex": text("Decode it by an expression with named groups."),
+            "into": path("Where the groups of `regex` go. Default: body.")
+        }
+    })
+}
