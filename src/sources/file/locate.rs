@@ -1,0 +1,195 @@
+//! Which files a path in a configuration means.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// One file of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it is shown to people.
+    pub name: String,
+    /// Its size; `None` for what cannot be read twice, such as a pipe.
+    pub size: Option<u64>,
+}
+
+/// Why a path gives no files.
+#[derive(Debug, thiserror::Error)]
+pub enum LocateError {
+    /// There is no such file.
+    #[error("`{path}` does not exist; {nearest}")]
+    Missing {
+        /// The path.
+        path: String,
+        /// The nearest folder that exists, in words.
+        nearest: String,
+    },
+    /// No file matches.
+    #[error("no file matches `{pattern}`; {nearest}")]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// The nearest folder that exists, in words.
+        nearest: String,
+    },
+    /// It is a folder.
+    #[error("`{path}` is a folder, a recording is one or several files; name them, for example `{path}/*{extension}`")]
+    Folder {
+        /// The path.
+        path: String,
+        /// The ending of the files in it, with its dot, where it has any.
+        extension: String,
+    },
+    /// The pattern is not one.
+    #[error("`{pattern}` is not a pattern: {message}; `*` stands for a part of a name, `**` for any folders")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// It is there and cannot be looked at.
+    #[error("`{path}` cannot be read: {error}; check who may read it")]
+    Unreadable {
+        /// The path.
+        path: String,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+/// The files that `path`, a path or a glob, means; sorted by name. Folders that a glob matches are passed over.
+pub fn locate(path: &str) -> Result<Vec<Located>, LocateError> {
+    let literal = Path::new(path);
+    match fs::metadata(literal) {
+        Ok(found) if found.is_dir() => {
+            return Err(LocateError::Folder { path: trimmed(path), extension: common_extension(literal) });
+        }
+        Ok(found) => return Ok(vec![located(literal.to_owned(), &found)]),
+        Err(error) if error.kind() == io::ErrorKind::NotFound || is_pattern(path) => {}
+        Err(error) => return Err(LocateError::Unreadable { path: path.to_owned(), error }),
+    }
+    if is_pattern(path) { matching(path) } else { Err(missing(path)) }
+}
+
+fn matching(pattern: &str) -> Result<Vec<Located>, LocateError> {
+    let found = glob::glob(pattern)
+        .map_err(|e| LocateError::BadPattern { pattern: pattern.to_owned(), message: e.to_string() })?;
+    let mut files = Vec::new();
+    for entry in found {
+        let unreadable = |path: &Path, error| LocateError::Unreadable { path: path.display().to_string(), error };
+        let path = entry.map_err(|e| unreadable(&e.path().to_owned(), e.into()))?;
+        let found = fs::metadata(&path).map_err(|e| unreadable(&path, e))?;
+        if !found.is_dir() {
+            files.push(located(path, &found));
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    if files.is_empty() {
+        let fixed = pattern.split(['*', '?', '[']).next().unwrap_or_default();
+        let nearest = nearest(Path::new(fixed.rsplit_once('/').map_or("", |(folder, _)| folder)));
+        return Err(LocateError::NoMatch { pattern: pattern.to_owned(), nearest });
+    }
+    Ok(files)
+}
+
+fn located(path: PathBuf, found: &fs::Metadata) -> Located {
+    let name = path.display().to_string();
+    Located { path, name, size: found.is_file().then(|| found.len()) }
+}
+
+fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
+fn trimmed(path: &str) -> String {
+    path.trim_end_matches('/').to_owned()
+}
+
+fn missing(path: &str) -> LocateError {
+    let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+    LocateError::Missing { path: path.to_owned(), nearest: nearest(folder) }
+}
+
+/// "The nearest folder that exists is …", with what is in it, so that a slip of the pen is seen at once.
+fn nearest(folder: &Path) -> String {
+    const SHOWN_MAX: usize = 5;
+    let here = |p: &Path| if p.as_os_str().is_empty() { PathBuf::from(".") } else { p.to_owned() };
+    let Some(existing) = folder.ancestors().map(here).find(|p| p.is_dir()) else {
+        return "no folder on its way exists".to_owned();
+    };
+    let mut names: Vec<String> =
+        fs::read_dir(&existing).into_iter().flatten().flatten().map(|e| e.file_name().display().to_string()).collect();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort();
+    let more = names.len().saturating_sub(SHOWN_MAX);
+    names.truncate(SHOWN_MAX);
+    let content = match (names.is_empty(), more) {
+        (true, _) => "is empty".to_owned(),
+        (false, 0) => format!("holds {}", names.join(", ")),
+        (false, more) => format!("holds {} and {more} more", names.join(", ")),
+    };
+    format!("the nearest folder that exists is `{}`, it {content}", existing.display())
+}
+
+/// The ending that the first file of a folder has, for an example of a pattern.
+fn common_extension(folder: &Path) -> String {
+    let mut names: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    names.sort();
+    let extension = names.iter().filter(|p| p.is_file()).find_map(|p| p.extension());
+    extension.map(|e| format!(".{}", e.display())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        folder
+    }
+
+    fn names(folder: &tempfile::TempDir, path: &str) -> Result<Vec<String>, String> {
+        let root = format!("{}/", folder.path().display());
+        match locate(&format!("{root}{path}")) {
+            Ok(files) => Ok(files.into_iter().map(|f| f.name.replace(&root, "")).collect()),
+            Err(error) => Err(error.to_string().replace(&root, "").replace(root.trim_end_matches('/'), "ROOT")),
+        }
+    }
+
+    #[test]
+    fn a_glob_is_one_source_of_sorted_files() {
+        let folder = folder(&["logs/b.csv", "logs/a.csv", "logs/old.csv/c.csv", "logs/readme"]);
+        assert_eq!(names(&folder, "logs/*.csv").unwrap(), ["logs/a.csv", "logs/b.csv"]);
+        assert_eq!(names(&folder, "logs/a.csv").unwrap(), ["logs/a.csv"]);
+        assert_eq!(names(&folder, "**/c.csv").unwrap(), ["logs/old.csv/c.csv"]);
+    }
+
+    #[test]
+    fn a_name_with_brackets_that_exists_is_itself() {
+        let folder = folder(&["day[1].jsonl", "day1.jsonl"]);
+        assert_eq!(names(&folder, "day[1].jsonl").unwrap(), ["day[1].jsonl"]);
+        assert_eq!(names(&folder, "day[1-3].jsonl").unwrap(), ["day1.jsonl"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_said_with_the_way_out() {
+        let folder = folder(&["logs/a.csv"]);
+        for (path, says) in [
+            ("logs/b.csv", "`logs/b.csv` does not exist; the nearest folder that exists is `logs`, it holds a.csv"),
+            ("log/x/b.csv", "`log/x/b.csv` does not exist; the nearest folder that exists is `ROOT`, it holds logs"),
+            ("logs/*.gz", "no file matches `logs/*.gz`; the nearest folder that exists is `logs`, it holds a.csv"),
+            ("logs/", "`logs` is a folder, a recording is one or several files; name them, for example `logs/*.csv`"),
+        ] {
+            assert_eq!(names(&folder, path).unwrap_err(), says);
+        }
+        assert!(names(&folder, "logs/***").unwrap_err().contains("is not a pattern"));
+    }
+}

@@ -1,0 +1,15 @@
+//! Recordings on disk: which files a path means, how they are opened, how they are cut into records.
+//!
+//! ```text
+//! locate ─▶ files ─▶ open: gzip, zstd, plain, pipe ─▶ cut: lines, CSV records, whole documents ─▶ Chunk
+//! ```
+//!
+//! Nothing that cannot be read is dropped in silence: it stands among the records as a [`Problem`].
+
+mod cut;
+mod cut_csv;
+mod locate;
+mod open;
+
+pub use cut::{Chunk, Cutter, Framing, Problem, RECORD_MAX_BYTES, Record};
+pub use locate::{LocateError, Located, locate};

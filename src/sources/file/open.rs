@@ -1,0 +1,84 @@
+//! One file as a stream of bytes, whatever it is packed in.
+
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An open recording: unpacked bytes, and how much of the file they took.
+pub(super) struct Unpacked {
+    stream: Box<dyn Read + Send>,
+    consumed: Arc<AtomicU64>,
+    /// The size at opening of a plain file: what it must still give.
+    promised: Option<u64>,
+}
+
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+impl Unpacked {
+    /// Opens a file and looks at its first bytes for how it is packed. Gzip members and zstd frames that follow
+    /// each other are read as one.
+    pub(super) fn open(path: &Path) -> io::Result<Unpacked> {
+        let file = File::open(path)?;
+        let promised = file.metadata().ok().filter(|m| m.is_file()).map(|m| m.len());
+        let consumed = Arc::new(AtomicU64::new(0));
+        let mut raw = Counted { inner: file, consumed: consumed.clone() };
+        let mut front = Vec::with_capacity(ZSTD.len());
+        raw.by_ref().take(ZSTD.len() as u64).read_to_end(&mut front)?;
+        let packed_gzip = front.starts_with(GZIP);
+        let packed_zstd = front.starts_with(ZSTD);
+        let whole = io::Cursor::new(front).chain(raw);
+        let stream: Box<dyn Read + Send> = if packed_gzip {
+            Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, whole)))
+        } else if packed_zstd {
+            Box::new(zstd::stream::read::Decoder::new(whole)?)
+        } else {
+            Box::new(whole)
+        };
+        let plain = !packed_gzip && !packed_zstd;
+        Ok(Unpacked { stream, consumed, promised: promised.filter(|_| plain) })
+    }
+
+    /// Bytes of the file, packed as they are, that have been read.
+    pub(super) fn consumed(&self) -> u64 {
+        self.consumed.load(Ordering::Relaxed)
+    }
+
+    /// Reads until `space` is full or the end is reached: how many bytes came, and what cut them short. A plain
+    /// file that ends before the size that it had when it was opened is an error: what it lost is unknown.
+    pub(super) fn fill(&mut self, space: &mut [u8]) -> (usize, Option<io::Error>) {
+        let mut filled = 0;
+        while filled < space.len() {
+            match self.stream.read(&mut space[filled..]) {
+                Ok(0) => return (filled, self.shrunk()),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return (filled, Some(error)),
+            }
+        }
+        (filled, None)
+    }
+
+    fn shrunk(&self) -> Option<io::Error> {
+        let (size, there) = (self.promised?, self.consumed());
+        let message = format!("the file shrank while it was read: {there} of {size} bytes were there");
+        (there < size).then(|| io::Error::new(io::ErrorKind::UnexpectedEof, message))
+    }
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    inner: R,
+    consumed: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(space)?;
+        self.consumed.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
