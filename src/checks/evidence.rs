@@ -45,22 +45,21 @@ impl Coverage {
         }
     }
 
-    /// Notes a hole; one that overlaps others is merged with them.
-    pub fn add_gap(&mut self, from: Time, to: Option<Time>) {
+    /// Notes a hole; one that overlaps others is merged with them, and with the one before it where
+    /// there are more than `most`.
+    pub fn add_gap(&mut self, from: Time, to: Option<Time>, most: usize) {
         let Some(to) = to else {
             self.open_gaps.insert(from);
             return;
         };
         self.open_gaps.remove(&from);
-        let first = self.gaps.partition_point(|g| g.1 < from);
+        let mut first = self.gaps.partition_point(|g| g.1 < from);
+        if self.gaps.len() >= most {
+            first = first.saturating_sub(1);
+        }
         let end = self.gaps.partition_point(|g| g.0 <= to);
         let merged = self.gaps[first..end.max(first)].iter().fold((from, to), |m, g| (m.0.min(g.0), m.1.max(g.1)));
         self.gaps.splice(first..end.max(first), [merged]);
-    }
-
-    /// How many separate holes are kept.
-    pub fn gap_count(&self) -> usize {
-        self.gaps.len() + self.open_gaps.len()
     }
 
     fn gap_in(&self, from: Time, to: Time) -> bool {
@@ -256,11 +255,6 @@ impl Evidence {
         self.unjoined[flow as usize][step as usize].remove(&(time, number));
     }
 
-    /// How many such observations are kept.
-    pub fn stray_count(&self, flow: FlowId) -> usize {
-        self.unjoined[flow as usize].iter().map(BTreeSet::len).sum()
-    }
-
     /// Whether a binder of this stray may have been missed, or may still come.
     pub fn binder_known(&self, plan: &Plan, flow: FlowId, step: StepId, time: Time) -> Known {
         let flow = &plan.flows[flow as usize];
@@ -286,7 +280,7 @@ mod tests {
         let mut coverage = Coverage::new();
         coverage.from = Time(100);
         coverage.to = Time(200);
-        coverage.add_gap(Time(150), Some(Time(155)));
+        coverage.add_gap(Time(150), Some(Time(155)), 9);
         assert_eq!(coverage.window(Time(100), Time(149)), Known::YES);
         assert_eq!(coverage.window(Time(99), Time(110)).reason, Some(Reason::BeforeWatch));
         assert_eq!(coverage.window(Time(155), Time(160)).reason, Some(Reason::Gap));
@@ -300,12 +294,12 @@ mod tests {
     #[test]
     fn gaps_merge_and_open_ones_close() {
         let mut coverage = Coverage::new();
-        coverage.add_gap(Time(10), None);
+        coverage.add_gap(Time(10), None, 9);
         assert!(coverage.gap_in(Time(500), Time(600)));
-        coverage.add_gap(Time(10), Some(Time(20)));
-        coverage.add_gap(Time(30), Some(Time(40)));
+        coverage.add_gap(Time(10), Some(Time(20)), 9);
+        coverage.add_gap(Time(30), Some(Time(40)), 9);
         assert!(!coverage.gap_in(Time(21), Time(29)));
-        coverage.add_gap(Time(15), Some(Time(35)));
+        coverage.add_gap(Time(15), Some(Time(35)), 9);
         assert_eq!(coverage.gaps, [(Time(10), Time(40))]);
     }
 }

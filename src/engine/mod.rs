@@ -12,18 +12,49 @@
 //! A key that the filter says may belong to a closed transaction is asked for
 //! ([`Output::Recall`]); the engine waits until [`Input::Recalled`] answers it.
 
-use crate::model::{FlowId, SourceId};
-use account::Account;
-use std::sync::Arc;
-use trace::Trace;
 pub mod account;
+mod clocks;
+mod closing;
+pub mod filter;
+mod history;
+mod join;
+mod judging;
 pub mod keytable;
+mod limits;
+mod node;
+mod parking;
+mod schedules;
+mod slab;
+mod snapshot;
+mod store;
 pub mod trace;
+mod tracing;
+mod wheel;
 
+pub use snapshot::BadSnapshot;
+
+use crate::checks::evidence::Evidence;
+use crate::checks::view::View;
 use crate::flow::plan::Plan;
 use crate::model::finding::Finding;
 use crate::model::observation::Batch;
 use crate::model::time::Time;
+use crate::model::{FlowId, SourceId, StepId};
+use account::{Account, CheckAccount, FlowAccount};
+use clocks::Clocks;
+use filter::Filter;
+use join::Spread;
+use judging::{Instance, Judged};
+use keytable::KeyTable;
+use node::Nodes;
+use parking::Parking;
+use schedules::Runs;
+use serde::{Deserialize, Serialize};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use store::Store;
+use wheel::{Wake, Wheel};
 
 /// What an engine is told.
 #[derive(Clone, Debug)]
@@ -110,40 +141,239 @@ pub enum Pace {
     Settled,
 }
 
+/// In the table of keys, marks the place of a transaction; without it the place is a node's.
+const TRANSACTION: u32 = 1 << 31;
+/// How many wake-ups ahead the places that a judgement touches are brought near.
+const AHEAD_TRANSACTION: usize = 8;
+const AHEAD_HISTORY: usize = 4;
+
 /// The engine of one lane.
 pub struct Engine {
     plan: Arc<Plan>,
+    clocks: Vec<Clocks>,
+    state: State,
+    // What is under way; empty between inputs.
+    outputs: VecDeque<Output>,
+    batch: Option<(Batch, usize)>,
+    spreads: Vec<Spread>,
+    waking: Option<(FlowId, usize, Vec<Wake>, usize)>,
+    moved: bool,
+    waits_for_recall: bool,
+    /// Keys that were recalled for the work under way.
+    asked: Vec<u64>,
+    // Memory that is used again and again.
+    view: View,
+    bytes: Vec<u8>,
+    body: Vec<u8>,
+    entry: Vec<u8>,
+    own_key: Vec<u8>,
+    resolved: Vec<u32>,
+    node_list: Vec<u32>,
+    ordinals: Vec<u32>,
+    instances: Vec<Instance>,
+}
+
+/// All that an engine remembers.
+#[derive(Serialize, Deserialize)]
+struct State {
+    evidence: Evidence,
+    table: KeyTable,
+    store: Store,
+    nodes: Nodes,
+    filter: Filter,
+    /// Per flow and clock.
+    wheels: Vec<Vec<Wheel>>,
+    parking: Parking,
+    judged: Slab<Judged>,
+    runs: Vec<Runs>,
+    account: Account,
 }
 
 impl Engine {
     /// An engine that has seen nothing.
-    pub fn new(plan: Arc<Plan>, _pace: Pace) -> Engine {
-        Engine { plan }
+    pub fn new(plan: Arc<Plan>, pace: Pace) -> Engine {
+        let clocks: Vec<Clocks> = plan.flows.iter().map(|f| Clocks::new(&plan, f, pace)).collect();
+        let account = plan.flows.iter().map(|flow| FlowAccount {
+            checks: vec![CheckAccount::default(); flow.checks.len()],
+            observations: vec![0; flow.steps.len()],
+            unattached: vec![0; flow.steps.len()],
+            redelivered: vec![0; flow.steps.len()],
+            ..FlowAccount::default()
+        });
+        let state = State {
+            evidence: Evidence::new(&plan),
+            table: KeyTable::new(),
+            store: Store::default(),
+            nodes: Nodes::default(),
+            filter: Filter::default(),
+            wheels: clocks.iter().map(|c| vec![Wheel::default(); c.sources.len()]).collect(),
+            parking: Parking::new(plan.flows.iter().map(|f| f.steps.len())),
+            judged: Slab::default(),
+            runs: Engine::runs_of(&plan),
+            account: Account { flows: account.collect() },
+        };
+        Engine {
+            plan,
+            clocks,
+            state,
+            outputs: VecDeque::new(),
+            batch: None,
+            spreads: Vec::new(),
+            waking: None,
+            moved: false,
+            waits_for_recall: false,
+            asked: Vec::new(),
+            view: View::default(),
+            bytes: Vec::new(),
+            body: Vec::new(),
+            entry: Vec::new(),
+            own_key: Vec::new(),
+            resolved: Vec::new(),
+            node_list: Vec::new(),
+            ordinals: Vec::new(),
+            instances: Vec::new(),
+        }
     }
 
-    /// Takes one input. Call [`Engine::poll`] until `None` before the next one.
-    pub fn handle(&mut self, _input: Input) {
-        todo!()
+    /// Takes one input. Call [`Engine::poll`] until `None` before the next one; only
+    /// [`Input::Recalled`] comes in between, when it was asked for.
+    pub fn handle(&mut self, input: Input) {
+        debug_assert!(
+            matches!(input, Input::Recalled(_)) == self.waits_for_recall,
+            "a recall is answered before anything else, and nothing else is an answer"
+        );
+        match input {
+            Input::Observations(batch) => self.batch = Some((batch, 0)),
+            Input::Begins { source, at } => {
+                let coverage = &mut self.state.evidence.sources[source as usize];
+                coverage.from = at.min(coverage.from);
+            }
+            Input::Progress { source, to } => {
+                let coverage = &mut self.state.evidence.sources[source as usize];
+                coverage.to = to.max(coverage.to);
+                self.moved = true;
+            }
+            Input::Gap { source, from, to } => {
+                self.state.evidence.sources[source as usize].add_gap(from, to, limits::GAPS_MAX);
+            }
+            Input::Down { source, down } => {
+                self.state.evidence.sources[source as usize].down = down;
+                self.moved = true;
+            }
+            Input::Ends { source, at } => {
+                let coverage = &mut self.state.evidence.sources[source as usize];
+                coverage.to = at.max(coverage.to);
+                coverage.ended = true;
+                self.moved = true;
+            }
+            Input::Recalled(states) => {
+                self.waits_for_recall = false;
+                states.iter().for_each(|state| self.restore_transaction(state));
+            }
+        }
     }
 
     /// The next output; `None` when the input has been worked off.
     pub fn poll(&mut self) -> Option<Output> {
-        todo!()
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
+            }
+            if self.waits_for_recall {
+                return None;
+            }
+            if !self.spreads.is_empty() {
+                self.spread();
+            } else if self.batch.is_some() {
+                self.take_batch();
+            } else if self.waking.is_some() {
+                self.wake_some();
+            } else if !self.moved {
+                return None;
+            } else if !self.next_due() {
+                self.judge_schedules();
+                self.moved = false;
+            }
+        }
     }
 
     /// What has been counted so far.
     pub fn account(&self) -> &Account {
-        todo!()
-    }
-
-    /// Everything about the transaction of `flow` whose own key is `key`, where it is in memory. A closed one
-    /// is given as the archive kept it.
-    pub fn trace(&self, _flow: FlowId, _key: &str, _archived: Option<&[u8]>) -> Option<Trace> {
-        todo!()
+        &self.state.account
     }
 
     /// The plan that it runs.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// Whether the last input has been worked off.
+    pub fn is_idle(&self) -> bool {
+        let busy = self.batch.is_some() || self.waking.is_some() || self.moved || self.waits_for_recall;
+        !busy && self.outputs.is_empty() && self.spreads.is_empty()
+    }
+
+    /// Asks for the closed transactions that have this key.
+    fn recall(&mut self, key: u64) {
+        self.asked.push(key);
+        self.waits_for_recall = true;
+        self.outputs.push_back(Output::Recall { key });
+    }
+
+    /// Finds what progress has made due: observations that have waited long enough, then the next
+    /// bucket of wake-ups. Says whether there was any.
+    fn next_due(&mut self) -> bool {
+        for flow in 0..self.clocks.len() {
+            self.expire(flow as FlowId);
+            for clock in 0..self.clocks[flow].sources.len() {
+                let progress = self.state.evidence.progress(&self.clocks[flow].sources[clock]);
+                if let Some(wakes) = self.state.wheels[flow][clock].pop(progress) {
+                    self.waking = Some((flow as FlowId, clock, wakes, 0));
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Observations whose binders' sources have passed: they stay unattached.
+    fn expire(&mut self, flow: FlowId) {
+        let plan = self.plan.clone();
+        let spec = &plan.flows[flow as usize];
+        for (step, step_spec) in spec.steps.iter().enumerate() {
+            let step = step as StepId;
+            let binders = if step_spec.binders.is_empty() { &spec.sources } else { &step_spec.binders };
+            let progress = self.state.evidence.progress(binders);
+            while let Some((place, parked)) = self.state.parking.expired(flow, step, progress) {
+                parked.nodes.iter().for_each(|node| self.state.nodes.unpark(*node, place));
+                self.drop_idle(&parked.nodes);
+                if parked.joined {
+                    continue;
+                }
+                self.state.account.flows[flow as usize].unattached[step as usize] += 1;
+                let binder = self.state.evidence.binder_known(&plan, flow, step, parked.time);
+                if binder.is_yes() && binder.due == Time::MAX {
+                    self.state.evidence.remove_stray(flow, step, parked.time, parked.number);
+                }
+            }
+        }
+    }
+
+    /// Works off wake-ups until one has something to say.
+    fn wake_some(&mut self) {
+        let Some((flow, clock, wakes, mut at)) = self.waking.take() else { return };
+        while at < wakes.len() && self.outputs.is_empty() {
+            if let Some(ahead) = wakes.get(at + AHEAD_TRANSACTION) {
+                self.state.store.prefetch(ahead.transaction);
+            }
+            if let Some(ahead) = wakes.get(at + AHEAD_HISTORY) {
+                self.state.store.prefetch_start(ahead.transaction);
+            }
+            self.look_at(wakes[at], clock);
+            at += 1;
+        }
+        if at < wakes.len() {
+            self.waking = Some((flow, clock, wakes, at));
+        }
     }
 }

@@ -221,6 +221,11 @@ impl<'a> Body<'a> {
         Body { dedupe, fields: bytes }
     }
 
+    /// The kept fields as they are encoded.
+    pub fn raw_fields(&self) -> &'a [u8] {
+        self.fields
+    }
+
     /// The kept field with this index in the step's `keep`; null where there are fewer.
     pub fn field(&self, index: usize) -> Value<'a> {
         self.fields().nth(index).unwrap_or(Value::Null)

@@ -9,7 +9,7 @@ use std::ops::{Add, Sub};
 ///
 /// [`Time::MIN`] and [`Time::MAX`] stand for "before everything" and "after everything"; arithmetic
 /// saturates at them, so they stay what they are.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Time(pub i64);
 
 /// A length of event time in nanoseconds, never negative where a user writes it.

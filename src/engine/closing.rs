@@ -1,0 +1,199 @@
+//! Closing a transaction, and bringing it back.
+//!
+//! What closes leaves memory but for its keys' traces in the filter. Its state goes out as bytes
+//! that stand for themselves (keys as values, not as places), under the hashes of all its keys:
+//!
+//! ```text
+//! flow  [own key]  │ flags  base  judged  keys: (name, binding's time, value)…  records…
+//! └── identity ────┘
+//! ```
+
+use super::history::{self, Entry};
+use super::judging::Judged;
+use super::node::Bound;
+use super::store::Transaction;
+use super::{Archived, Engine, Output, TRANSACTION};
+use crate::checks::view::View;
+use crate::flow::plan::Flow;
+use crate::model::time::Time;
+use crate::model::value::{get_varint, put_varint};
+use crate::model::{FlowId, KeyId, key};
+
+const NONE: u32 = u32::MAX;
+
+/// An archived state, read.
+struct State<'a> {
+    flow: FlowId,
+    own: &'a [u8],
+    flags: u8,
+    base: i64,
+    judged: Judged,
+    keys: Vec<(KeyId, Time, &'a [u8])>,
+    records: &'a [u8],
+}
+
+impl Engine {
+    /// Closes a transaction: out of memory, into the archive.
+    pub(super) fn close(&mut self, index: u32) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        self.state.store.read(index, &mut bytes);
+        let transaction = self.state.store.get(index);
+        let (flow, base, flags) = (transaction.flow, transaction.base, transaction.flags);
+        let judged = match transaction.judged {
+            NONE => Judged::default(),
+            place => self.state.judged.take(place),
+        };
+        let (own, entries) = history::read(&bytes, base);
+        let own_hash = key::hash(flow, 0, own);
+        let mut nodes = std::mem::take(&mut self.node_list);
+        nodes.clear();
+        let mut archived = Archived { keys: vec![own_hash], ..Archived::default() };
+        let state = &mut archived.state;
+        state.extend_from_slice(&flow.to_le_bytes());
+        history::write_own_key(own, state);
+        archived.identity = state.len();
+        state.push(flags & Transaction::LIMITED);
+        state.extend_from_slice(&base.to_le_bytes());
+        let judged_bytes = postcard::to_stdvec(&judged).expect("plain data is encodable");
+        put_varint(state, judged_bytes.len() as u64);
+        state.extend_from_slice(&judged_bytes);
+        nodes.extend(entries.filter_map(|e| if let Entry::Key(node) = e { Some(node) } else { None }));
+        put_varint(state, nodes.len() as u64);
+        for node in &nodes {
+            let packed = self.state.nodes.packed(*node);
+            let bound = self.state.nodes.binding(*node, index).map_or(Time::MAX, |b| b.time);
+            state.push(self.state.nodes.name(*node));
+            state.extend_from_slice(&bound.0.to_le_bytes());
+            history::write_own_key(packed, state);
+            archived.keys.push(self.state.nodes.hash(*node));
+        }
+        copy_records(entries, state);
+        self.bytes = bytes;
+        self.state.table.remove(own_hash, index | TRANSACTION);
+        for (node, hash) in nodes.iter().zip(&archived.keys[1..]) {
+            self.state.nodes.unbind(*node, index);
+            if self.state.nodes.is_idle(*node) {
+                self.state.table.remove(*hash, *node);
+                self.state.nodes.remove(*node);
+            }
+        }
+        self.node_list = nodes;
+        archived.keys.iter().for_each(|hash| self.state.filter.insert(*hash));
+        self.state.store.close(index);
+        self.state.account.flows[flow as usize].open -= 1;
+        self.outputs.push_back(Output::Archive(archived));
+    }
+
+    /// Brings a closed transaction back, unless it is in memory.
+    pub(super) fn restore_transaction(&mut self, bytes: &[u8]) {
+        let state = read_state(bytes);
+        let own_hash = key::hash(state.flow, 0, state.own);
+        if self.find_transaction(state.flow, own_hash, state.own).is_some() {
+            return;
+        }
+        let index = self.open(state.flow, own_hash, state.own, Time(state.base));
+        for (name, time, packed) in &state.keys {
+            let hash = key::hash(state.flow, *name, packed);
+            let node = self.find_node(state.flow, *name, hash, packed).unwrap_or_else(|| {
+                let node = self.state.nodes.add(state.flow, *name, packed);
+                // Other closed transactions may have this key as well.
+                self.state.nodes.set_unchecked(node, true);
+                self.state.table.insert(hash, node);
+                node
+            });
+            let ordinal = self.state.store.get(index).keys;
+            self.state.nodes.bind(node, Bound { transaction: index, ordinal, time: *time });
+            self.state.store.get_mut(index).keys += 1;
+            self.body.clear();
+            history::write_key(node, &mut self.body);
+            let body = std::mem::take(&mut self.body);
+            self.state.store.append(index, &body);
+            self.body = body;
+        }
+        self.state.store.append(index, state.records);
+        let judged = self.state.judged.add(state.judged);
+        let transaction = self.state.store.get_mut(index);
+        transaction.judged = judged;
+        transaction.flags |= state.flags;
+        self.wake(index, 0, Time(state.base));
+    }
+
+    /// Fills the view with an archived transaction; gives its flow.
+    pub(super) fn load_archived(&mut self, bytes: &[u8], view: &mut View) -> FlowId {
+        let state = read_state(bytes);
+        let flow = &self.plan.flows[state.flow as usize];
+        view.clear();
+        view.limited = state.flags & Transaction::LIMITED != 0;
+        state.keys.iter().for_each(|(name, _, packed)| view.add_key(*name, packed));
+        for entry in (history::Entries { bytes: state.records, base: state.base }) {
+            if let Entry::Record { head, keys, body } = entry {
+                let source = flow.steps[head.step as usize].source;
+                view.add_record((head.step, source), head.time, head.position, head.direct, keys, body);
+            }
+        }
+        view.arrange(flow.steps.len());
+        self.own_key.clear();
+        self.own_key.extend_from_slice(state.own);
+        state.flow
+    }
+
+    /// The times of an archived transaction's bindings, in the order of its keys.
+    pub(super) fn archived_bindings(bytes: &[u8]) -> Vec<Time> {
+        read_state(bytes).keys.iter().map(|(_, time, _)| *time).collect()
+    }
+}
+
+/// Copies the records of a history as they stand, without the keys between them.
+fn copy_records(mut entries: history::Entries<'_>, out: &mut Vec<u8>) {
+    loop {
+        let before = entries.bytes;
+        let Some(entry) = entries.next() else { return };
+        if matches!(entry, Entry::Record { .. }) {
+            out.extend_from_slice(&before[..before.len() - entries.bytes.len()]);
+        }
+    }
+}
+
+fn read_state(bytes: &[u8]) -> State<'_> {
+    let flow = FlowId::from_le_bytes([bytes[0], bytes[1]]);
+    let mut rest = &bytes[2..];
+    let own = take_counted(&mut rest);
+    let flags = take(&mut rest, 1)[0];
+    let base = take_i64(&mut rest);
+    let judged = take_counted(&mut rest);
+    let judged = postcard::from_bytes(judged).expect("the archive gives back what it was given");
+    let count = get_varint(&mut rest);
+    let keys = (0..count).map(|_| {
+        let name = take(&mut rest, 1)[0];
+        let time = Time(take_i64(&mut rest));
+        (name, time, take_counted(&mut rest))
+    });
+    let keys = keys.collect();
+    State { flow, own, flags, base, judged, keys, records: rest }
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
+    let (taken, rest) = bytes.split_at(count);
+    *bytes = rest;
+    taken
+}
+
+fn take_counted<'a>(bytes: &mut &'a [u8]) -> &'a [u8] {
+    let length = get_varint(bytes) as usize;
+    take(bytes, length)
+}
+
+fn take_i64(bytes: &mut &[u8]) -> i64 {
+    let mut eight = [0; 8];
+    eight.copy_from_slice(take(bytes, 8));
+    i64::from_le_bytes(eight)
+}
+
+/// The transaction's own key and all keys bound to it, as names and values.
+pub(super) fn all_keys(flow: &Flow, view: &View, own: &[u8]) -> Vec<(String, String)> {
+    let name = |id: KeyId| flow.keys[id as usize].name.clone();
+    let bound = (0..view.keys().len() as u32)
+        .map(|k| (name(view.keys()[k as usize].name), key::unpack(view.packed(k))));
+    std::iter::once((name(0), key::unpack(own))).chain(bound).collect()
+}

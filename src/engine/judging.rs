@@ -1,0 +1,319 @@
+//! Judging a transaction, keeping account of what was said of it, and telling what changed.
+
+use super::account::FlowAccount;
+use super::closing;
+use super::history::{self, Entry};
+use super::limits::Limit;
+use super::store::Transaction;
+use super::wheel::Wake;
+use super::{Engine, Output};
+use crate::checks::view::View;
+use crate::checks::{self, Case, Outcome, Verdict};
+use crate::flow::plan::{Check, Form};
+use crate::model::finding::Finding;
+use crate::model::time::{Span, Time};
+use crate::model::verdict::{Reason, Severity, Status};
+use crate::model::{CheckId, FlowId, key};
+use serde::{Deserialize, Serialize};
+
+const NONE: u32 = u32::MAX;
+
+/// What one check said of a transaction, for one value of its `by`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Instance {
+    pub check: CheckId,
+    /// The bound key's count; [`u32::MAX`] without `by`.
+    pub by: u32,
+    pub said: Said,
+}
+
+/// A verdict as it is kept; what is not applicable or not due is not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Said {
+    Passed,
+    Broken(crate::model::verdict::Class, Status),
+    Undecided(Reason),
+}
+
+/// What is said of a transaction as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) enum Whole {
+    /// Nothing yet.
+    #[default]
+    Open,
+    Consistent,
+    Inconsistent,
+    Undecided(Reason),
+}
+
+/// What was said of a transaction so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Judged {
+    pub instances: Vec<Instance>,
+    pub whole: Whole,
+}
+
+/// What a judgement leaves to do.
+pub(super) struct Left {
+    /// Per clock: when it may change by the sources' progress.
+    pub due: Vec<Time>,
+    /// Event time of the transaction's newest record.
+    pub newest: Time,
+}
+
+impl Engine {
+    /// A wake-up of a clock: judges the transaction, closes it where nothing is left to wait for,
+    /// else sets the next wake-up.
+    pub(super) fn look_at(&mut self, wake: Wake, clock: usize) {
+        let transaction = self.state.store.get(wake.transaction);
+        if !transaction.has(Transaction::ALIVE)
+            || transaction.generation != wake.generation
+            || transaction.has(Transaction::FINAL)
+        {
+            return;
+        }
+        let flow = transaction.flow as usize;
+        let left = self.judge(wake.transaction, false);
+        let progress = self.state.evidence.progress(&self.clocks[flow].sources[clock]);
+        let everything = self.state.evidence.progress(&self.clocks[flow].sources[0]);
+        if everything == Time::MAX {
+            self.state.store.get_mut(wake.transaction).flags |= Transaction::FINAL;
+            return;
+        }
+        let due = left.due.iter().copied().min().unwrap_or(Time::MAX);
+        let quiet_at = left.newest + self.clocks[flow].quiet + Span(1);
+        if due == Time::MAX && everything >= quiet_at {
+            self.close(wake.transaction);
+            return;
+        }
+        let next = match clock {
+            0 if due == Time::MAX => quiet_at,
+            0 => due,
+            _ => left.due[clock],
+        };
+        if clock == 0 || next != Time::MAX {
+            let next = next.max(progress + Span(1));
+            if clock == 0 && next > progress + self.clocks[flow].settle {
+                // What arrives before then makes it worth looking sooner.
+                self.state.store.get_mut(wake.transaction).flags &= !Transaction::ARMED;
+            }
+            self.state.wheels[flow][clock].set(next, wake);
+        }
+    }
+
+    /// Judges every check of a transaction and tells what changed. `force` makes what is not due
+    /// undecided for the limit that forces it.
+    pub(super) fn judge(&mut self, index: u32, force: bool) -> Left {
+        let mut view = std::mem::take(&mut self.view);
+        self.load(index, &mut view);
+        let flow_id = self.state.store.get(index).flow;
+        let plan = self.plan.clone();
+        let flow = &plan.flows[flow_id as usize];
+        let old = match self.state.store.get(index).judged {
+            NONE => Judged::default(),
+            place => std::mem::take(self.state.judged.get_mut(place)),
+        };
+        let mut left = Left {
+            due: vec![Time::MAX; self.clocks[flow_id as usize].sources.len()],
+            newest: view.records().iter().map(|r| r.time).max().unwrap_or(Time::MIN),
+        };
+        let mut new = Judged { instances: std::mem::take(&mut self.instances), whole: Whole::Open };
+        new.instances.clear();
+        let mut pending = false;
+        for (number, check) in flow.checks.iter().enumerate() {
+            let clock = self.clocks[flow_id as usize].of_check[number];
+            for by in values_of(check, &view) {
+                let case = Case { plan: &plan, flow_id, check, view: &view, evidence: &self.state.evidence, by };
+                let mut outcome = checks::judge(&case);
+                if outcome.verdict != Verdict::NotApplicable && (view.limited || force && outcome.due != Time::MAX) {
+                    outcome.verdict = Verdict::Undecided(Reason::Limit);
+                    outcome.due = Time::MAX;
+                }
+                left.due[clock] = left.due[clock].min(outcome.due);
+                pending |= outcome.verdict == Verdict::Pending;
+                let by = by.unwrap_or(NONE);
+                if let Some(said) = said(&outcome) {
+                    let known = old.instances.iter().find(|i| i.check as usize == number && i.by == by);
+                    if let Said::Broken(..) = said
+                        && known.is_none_or(|k| k.said != said)
+                    {
+                        let finding = finding(&case, &outcome, &self.own_key, self.seen_until(flow_id));
+                        self.outputs.push_back(Output::Finding(Box::new(finding)));
+                    }
+                    new.instances.push(Instance { check: number as CheckId, by, said });
+                }
+            }
+        }
+        self.tell_resolved(flow_id, &view, &old, &new);
+        new.whole = whole(&flow.checks, &new.instances, pending);
+        self.keep(index, old, new);
+        self.view = view;
+        left
+    }
+
+    /// Replaces what was said of a transaction, in the account too.
+    fn keep(&mut self, index: u32, old: Judged, new: Judged) {
+        let flow = self.state.store.get(index).flow as usize;
+        let account = &mut self.state.account.flows[flow];
+        count(account, &old, |n| *n -= 1);
+        count(account, &new, |n| *n += 1);
+        let place = self.state.store.get(index).judged;
+        if place == NONE {
+            let place = self.state.judged.add(new);
+            self.state.store.get_mut(index).judged = place;
+            self.instances = old.instances;
+        } else {
+            *self.state.judged.get_mut(place) = new;
+            self.instances = old.instances;
+        }
+    }
+
+    /// Findings that were told and are no more.
+    fn tell_resolved(&mut self, flow_id: FlowId, view: &View, old: &Judged, new: &Judged) {
+        let plan = self.plan.clone();
+        for before in &old.instances {
+            let Said::Broken(class, _) = before.said else { continue };
+            let still = new.instances.iter().any(|i| {
+                i.check == before.check && i.by == before.by && matches!(i.said, Said::Broken(..))
+            });
+            if still {
+                continue;
+            }
+            let check = &plan.flows[flow_id as usize].checks[before.check as usize];
+            let by = (before.by != NONE).then_some(before.by);
+            let case = Case { plan: &plan, flow_id, check, view, evidence: &self.state.evidence, by };
+            let verdict = Verdict::Broken(class, Status::Resolved);
+            let outcome = Outcome { verdict, due: Time::MAX, anchor: None, deadline: None };
+            let mut finding = finding(&case, &outcome, &self.own_key, self.seen_until(flow_id));
+            finding.summary = "what was said before it was final turned out untrue".into();
+            self.outputs.push_back(Output::Finding(Box::new(finding)));
+        }
+    }
+
+    /// How far all sources of the flow have come.
+    pub(super) fn seen_until(&self, flow: FlowId) -> Time {
+        let sources = &self.plan.flows[flow as usize].sources;
+        sources.iter().map(|s| self.state.evidence.sources[*s as usize].to).min().unwrap_or(Time::MAX)
+    }
+
+    /// Fills the view with a transaction in memory.
+    pub(super) fn load(&mut self, index: u32, view: &mut View) {
+        let transaction = self.state.store.get(index);
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        self.state.store.read(index, &mut bytes);
+        let flow = &self.plan.flows[transaction.flow as usize];
+        view.clear();
+        view.limited = transaction.has(Transaction::LIMITED);
+        let (own, entries) = history::read(&bytes, transaction.base);
+        self.own_key.clear();
+        self.own_key.extend_from_slice(own);
+        for entry in entries {
+            match entry {
+                Entry::Key(node) => view.add_key(self.state.nodes.name(node), self.state.nodes.packed(node)),
+                Entry::Record { head, keys, body } => {
+                    let source = flow.steps[head.step as usize].source;
+                    view.add_record((head.step, source), head.time, head.position, head.direct, keys, body);
+                }
+            }
+        }
+        view.arrange(flow.steps.len());
+        self.bytes = bytes;
+    }
+
+    /// Makes room: closes the transaction that would be looked at next, undecided where it is not due.
+    pub(super) fn evict(&mut self, flow: FlowId) {
+        while let Some(wake) = self.state.wheels[flow as usize][0].pop_any() {
+            let transaction = self.state.store.get(wake.transaction);
+            if transaction.has(Transaction::ALIVE) && transaction.generation == wake.generation {
+                self.hit(flow, Limit::TransactionsOpen);
+                self.judge(wake.transaction, true);
+                self.close(wake.transaction);
+                return;
+            }
+        }
+    }
+}
+
+/// For which values of `by` a check is judged: once without it.
+pub(super) fn values_of<'a>(check: &'a Check, view: &'a View) -> impl Iterator<Item = Option<u32>> + use<'a> {
+    let transaction = !matches!(check.form, Form::Schedule { .. });
+    let once = (check.by.is_none() && transaction).then_some(None);
+    let each = view.keys().iter().enumerate().filter(move |(_, k)| Some(k.name) == check.by);
+    once.into_iter().chain(each.map(|(at, _)| Some(at as u32)))
+}
+
+fn said(outcome: &Outcome) -> Option<Said> {
+    match outcome.verdict {
+        Verdict::NotApplicable | Verdict::Pending => None,
+        Verdict::Passed => Some(Said::Passed),
+        Verdict::Broken(class, status) => Some(Said::Broken(class, status)),
+        Verdict::Undecided(reason) => Some(Said::Undecided(reason)),
+    }
+}
+
+/// What the instances make of the transaction.
+fn whole(checks: &[Check], instances: &[Instance], pending: bool) -> Whole {
+    let mut undecided: Option<Reason> = None;
+    for instance in instances {
+        match instance.said {
+            Said::Broken(class, _) if checks[instance.check as usize].severity_of(class) >= Severity::Warning => {
+                return Whole::Inconsistent;
+            }
+            Said::Undecided(reason) => undecided = Some(undecided.map_or(reason, |r| r.min(reason))),
+            _ => {}
+        }
+    }
+    match undecided {
+        _ if pending => Whole::Open,
+        Some(reason) => Whole::Undecided(reason),
+        None => Whole::Consistent,
+    }
+}
+
+/// Counts what was said, up or down.
+pub(super) fn count(account: &mut FlowAccount, judged: &Judged, by: impl Fn(&mut u64)) {
+    for instance in &judged.instances {
+        let check = &mut account.checks[instance.check as usize];
+        by(match instance.said {
+            Said::Passed => &mut check.passed,
+            Said::Broken(..) => &mut check.broken,
+            Said::Undecided(reason) => &mut check.undecided[reason as usize],
+        });
+    }
+    match judged.whole {
+        Whole::Open => {}
+        Whole::Consistent => by(&mut account.consistent),
+        Whole::Inconsistent => by(&mut account.inconsistent),
+        Whole::Undecided(reason) => by(&mut account.undecided[reason as usize]),
+    }
+}
+
+/// A broken check as a finding.
+fn finding(case: &Case<'_>, outcome: &Outcome, own_key: &[u8], judged_at: Time) -> Finding {
+    let (derived, status) = match outcome.verdict {
+        Verdict::Broken(class, status) => (class, status),
+        _ => unreachable!("only what is broken is found"),
+    };
+    let story = checks::explain(case, outcome);
+    let flow = &case.plan.flows[case.flow_id as usize];
+    let number = flow.checks.iter().position(|c| std::ptr::eq(c, case.check)).unwrap_or(0);
+    Finding {
+        flow: case.flow_id,
+        check: number as CheckId,
+        key: key::unpack(own_key),
+        by: case.by.map(|k| key::unpack(case.view.packed(k))),
+        class: case.check.class.unwrap_or(derived),
+        severity: case.check.severity_of(derived),
+        status,
+        keys: closing::all_keys(flow, case.view, own_key),
+        time: story.time.unwrap_or_else(|| case.view.first_seen()),
+        deadline: story.deadline,
+        judged_at,
+        healed_after: story.healed_after.filter(|_| status == Status::Healed),
+        expected: story.expected,
+        seen: story.seen.iter().map(|r| case.seen(*r)).collect(),
+        evidence: story.evidence,
+        summary: story.summary,
+    }
+}

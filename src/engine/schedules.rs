@@ -1,0 +1,127 @@
+//! The checks that are about due times and not about transactions.
+
+use super::judging::{Instance, Judged, Said, Whole, count};
+use super::{Engine, Output};
+use crate::checks::Verdict;
+use crate::checks::schedule::Schedule;
+use crate::flow::plan::Form;
+use crate::model::finding::{Evidence, Finding};
+use crate::model::observation::Entry;
+use crate::model::time::Time;
+use crate::model::verdict::{Class, Reason, Status};
+use crate::model::{CheckId, FlowId, StepId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What is kept for one schedule check.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Runs {
+    flow: FlowId,
+    check: CheckId,
+    step: StepId,
+    /// When it ran, as far as due times that are not judged yet may need it.
+    times: BTreeSet<Time>,
+    /// The oldest and the newest record.
+    seen: Option<(Time, Time)>,
+    /// The last due time that was judged.
+    judged: Option<Time>,
+}
+
+impl Engine {
+    /// One place for each schedule check of the plan.
+    pub(super) fn runs_of(plan: &crate::flow::plan::Plan) -> Vec<Runs> {
+        let mut runs = Vec::new();
+        for (flow, spec) in plan.flows.iter().enumerate() {
+            for (check, spec) in spec.checks.iter().enumerate() {
+                if let Form::Schedule { expect, .. } = spec.form {
+                    let (flow, check) = (flow as FlowId, check as CheckId);
+                    runs.push(Runs { flow, check, step: expect, ..Runs::default() });
+                }
+            }
+        }
+        runs
+    }
+
+    /// Notes an observation that shows that a job ran.
+    pub(super) fn note_run(&mut self, entry: &Entry) {
+        for runs in &mut self.state.runs {
+            if runs.flow == entry.flow && runs.step == entry.step {
+                runs.times.insert(entry.time);
+                let (oldest, newest) = runs.seen.unwrap_or((entry.time, entry.time));
+                runs.seen = Some((oldest.min(entry.time), newest.max(entry.time)));
+            }
+        }
+    }
+
+    /// Judges the due times whose windows have been passed.
+    pub(super) fn judge_schedules(&mut self) {
+        let plan = self.plan.clone();
+        for at in 0..self.state.runs.len() {
+            let Runs { flow, check, step, seen, judged, .. } = self.state.runs[at];
+            let spec = &plan.flows[flow as usize].checks[check as usize];
+            let Form::Schedule { cron, expect, within, early } = &spec.form else { continue };
+            let schedule =
+                Schedule { plan: &plan, flow, cron, expect: *expect, within: *within, early: *early };
+            let source = plan.flows[flow as usize].steps[step as usize].source;
+            let coverage = &self.state.evidence.sources[source as usize];
+            if !coverage.ended && (coverage.down || coverage.to < coverage.from) {
+                continue;
+            }
+            let due_times: Vec<Time> = schedule
+                .due_times(&self.state.evidence, seen)
+                .skip_while(|due| judged.is_some_and(|j| *due <= j))
+                .collect();
+            for due in due_times {
+                let Some(verdict) = schedule.judge(&self.state.evidence, &self.state.runs[at].times, due) else {
+                    break;
+                };
+                self.state.runs[at].judged = Some(due);
+                self.tell_schedule(&schedule, check, due, verdict);
+            }
+            if let Some(judged) = self.state.runs[at].judged {
+                let kept = schedule.window(judged).0;
+                self.state.runs[at].times = self.state.runs[at].times.split_off(&kept);
+            }
+        }
+    }
+
+    fn tell_schedule(&mut self, schedule: &Schedule<'_>, check: CheckId, due: Time, verdict: Verdict) {
+        let said = match verdict {
+            Verdict::Passed => Said::Passed,
+            Verdict::Broken(class, status) => Said::Broken(class, status),
+            Verdict::Undecided(reason) => Said::Undecided(reason),
+            Verdict::NotApplicable | Verdict::Pending => Said::Undecided(Reason::SourceBehind),
+        };
+        let instance = Instance { check, by: u32::MAX, said };
+        let judged = Judged { instances: vec![instance], whole: Whole::Open };
+        count(&mut self.state.account.flows[schedule.flow as usize], &judged, |n| *n += 1);
+        if !matches!(said, Said::Broken(..)) {
+            return;
+        }
+        let flow = &schedule.plan.flows[schedule.flow as usize];
+        let spec = &flow.checks[check as usize];
+        let step = &flow.steps[schedule.expect as usize];
+        let (from, to) = schedule.window(due);
+        let source = step.source;
+        let progress = self.state.evidence.sources[source as usize].to;
+        let finding = Finding {
+            flow: schedule.flow,
+            check,
+            key: due.to_string(),
+            by: None,
+            class: spec.class.unwrap_or(Class::MissedRun),
+            severity: spec.severity_of(Class::MissedRun),
+            status: Status::Open,
+            keys: Vec::new(),
+            time: due,
+            deadline: Some(due + schedule.within),
+            judged_at: self.seen_until(schedule.flow),
+            healed_after: None,
+            expected: format!("{} within {} of each `{}`", step.name, schedule.within, schedule.cron.text),
+            seen: Vec::new(),
+            evidence: vec![Evidence::Absent { step: schedule.expect, source, from, to, progress }],
+            summary: format!("{} did not come for the run due at {due}", step.name),
+        };
+        self.outputs.push_back(Output::Finding(Box::new(finding)));
+    }
+}

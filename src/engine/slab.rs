@@ -1,0 +1,52 @@
+//! Numbered places that are given out, given back, and used again.
+
+use serde::{Deserialize, Serialize};
+
+/// Values under small numbers; a number that was given back is given out again, last first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Slab<T> {
+    places: Vec<T>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Slab { places: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T: Default> Slab<T> {
+    /// Puts a value somewhere and tells where.
+    pub fn add(&mut self, value: T) -> u32 {
+        if let Some(index) = self.free.pop() {
+            self.places[index as usize] = value;
+            return index;
+        }
+        self.places.push(value);
+        (self.places.len() - 1) as u32
+    }
+
+    /// Where [`Slab::add`] would put the next value, where that place was used before.
+    pub fn next_used(&self) -> Option<&T> {
+        self.free.last().map(|index| &self.places[*index as usize])
+    }
+
+    /// Takes a value out; its number may be given out again.
+    pub fn take(&mut self, index: u32) -> T {
+        self.free.push(index);
+        std::mem::take(&mut self.places[index as usize])
+    }
+
+    pub fn get(&self, index: u32) -> &T {
+        &self.places[index as usize]
+    }
+
+    pub fn get_mut(&mut self, index: u32) -> &mut T {
+        &mut self.places[index as usize]
+    }
+
+    /// How many are in use.
+    pub fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+}
