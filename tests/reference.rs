@@ -156,7 +156,8 @@ fn run_console(place: &Path, lines: &[&str]) -> Vec<String> {
 /// Runs a command line in a folder: what it prints, and whether it succeeds.
 fn run(place: &Path, command: &str) -> (String, bool) {
     let program = Path::new(env!("CARGO_BIN_EXE_throughline"));
-    let folders = format!("{}:{}", program.parent().expect("has a folder").display(), std::env::var("PATH").unwrap_or_default());
+    let folders =
+        format!("{}:{}", program.parent().expect("has a folder").display(), std::env::var("PATH").unwrap_or_default());
     let output = Command::new("sh")
         .args(["-c", &format!("{{ {command}; }} 2>&1")])
         .current_dir(place)

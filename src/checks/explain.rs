@@ -4,11 +4,11 @@
 use super::outcome::{Outcome, Verdict};
 use super::view::Effect;
 use super::{Case, after, agree, given, holds, mirror, never, order, requires, states, together};
-use crate::flow::plan::{Form, Plan};
-use crate::model::finding::{Evidence, Seen};
+use crate::flow::plan::Form;
+use crate::model::StepId;
+use crate::model::finding::Evidence;
 use crate::model::time::{Span, Time};
 use crate::model::verdict::Class;
-use crate::model::{FlowId, KeyId, StepId, key};
 
 /// What is to be told of an outcome.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -112,25 +112,6 @@ impl Case<'_> {
     pub(super) fn time_of(&self, effect: &Effect) -> Time {
         self.first(effect).time
     }
-
-    /// A record as a finding shows it.
-    pub fn seen(&self, record: u32) -> Seen {
-        let r = self.view.record(record);
-        Seen {
-            step: r.step,
-            time: r.time,
-            source: r.source,
-            position: r.position,
-            keep: self.view.body(r).fields().map(|v| v.into_owned()).collect(),
-        }
-    }
-}
-
-/// The names and values of all keys bound to the transaction.
-pub fn bound_keys(plan: &Plan, flow: FlowId, view: &super::view::View) -> Vec<(String, String)> {
-    let names = &plan.flows[flow as usize].keys;
-    let name = |id: KeyId| names[id as usize].name.clone();
-    (0..view.keys().len() as u32).map(|k| (name(view.keys()[k as usize].name), key::unpack(view.packed(k)))).collect()
 }
 
 /// "never came" and its like, for a class.

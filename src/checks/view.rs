@@ -2,6 +2,7 @@
 //!
 //! One view is filled again and again, so that judging allocates nothing.
 
+use crate::model::finding::Seen;
 use crate::model::observation::{Body, Dedupe, Position};
 use crate::model::time::Time;
 use crate::model::value::Value;
@@ -239,9 +240,11 @@ impl View {
         Body::read(&self.bytes[as_range(&record.body)])
     }
 
-    /// A record's body as it was added.
-    pub fn raw_body(&self, record: &Record) -> &[u8] {
-        &self.bytes[as_range(&record.body)]
+    /// A record as people are shown it.
+    pub fn seen(&self, record: u32) -> Seen {
+        let r = self.record(record);
+        let keep = self.body(r).fields().map(Value::into_owned).collect();
+        Seen { step: r.step, time: r.time, source: r.source, position: r.position, keep }
     }
 
     /// A kept field of a record.

@@ -61,8 +61,7 @@ impl Clocks {
 /// All sources whose progress a check's verdict can wait for.
 fn sources_of(flow: &Flow, check: &Check) -> Vec<SourceId> {
     let steps = check.form.steps().into_iter().chain(check.given.iter().chain(&check.unless).copied());
-    let mut sources: Vec<SourceId> =
-        steps.flat_map(|s| flow.steps[s as usize].closure.iter().copied()).collect();
+    let mut sources: Vec<SourceId> = steps.flat_map(|s| flow.steps[s as usize].closure.iter().copied()).collect();
     sources.sort_unstable();
     sources.dedup();
     sources

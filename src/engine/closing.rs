@@ -193,7 +193,7 @@ fn take_i64(bytes: &mut &[u8]) -> i64 {
 /// The transaction's own key and all keys bound to it, as names and values.
 pub(super) fn all_keys(flow: &Flow, view: &View, own: &[u8]) -> Vec<(String, String)> {
     let name = |id: KeyId| flow.keys[id as usize].name.clone();
-    let bound = (0..view.keys().len() as u32)
-        .map(|k| (name(view.keys()[k as usize].name), key::unpack(view.packed(k))));
+    let bound =
+        (0..view.keys().len() as u32).map(|k| (name(view.keys()[k as usize].name), key::unpack(view.packed(k))));
     std::iter::once((name(0), key::unpack(own))).chain(bound).collect()
 }

@@ -137,7 +137,10 @@ impl Engine {
         }
         if own == 0 {
             let head = Head { step: entry.step, time: entry.time, position: entry.position, direct: false };
-            self.observe_indirect(entry.flow, &Waiting { head, nodes: nodes.clone(), body: batch.body(entry).to_vec() });
+            self.observe_indirect(
+                entry.flow,
+                &Waiting { head, nodes: nodes.clone(), body: batch.body(entry).to_vec() },
+            );
         } else {
             self.observe_direct(batch, entry, own, &nodes);
         }
@@ -158,11 +161,7 @@ impl Engine {
         for (at, key) in keys.iter().enumerate().take(own) {
             let packed = batch.packed(key);
             let known = self.resolved[at];
-            let transaction = if known != NONE {
-                known
-            } else {
-                self.open(entry.flow, key.hash, packed, entry.time)
-            };
+            let transaction = if known != NONE { known } else { self.open(entry.flow, key.hash, packed, entry.time) };
             let mut ordinals = std::mem::take(&mut self.ordinals);
             ordinals.clear();
             for node in nodes {
@@ -208,7 +207,10 @@ impl Engine {
     fn park(&mut self, flow: FlowId, waiting: &Waiting, reach: Time, joined: bool) {
         let keys = &self.plan.flows[flow as usize].keys;
         let (state, head) = (&mut self.state, &waiting.head);
-        let unbound: Vec<u32> = waiting.nodes.iter().copied()
+        let unbound: Vec<u32> = waiting
+            .nodes
+            .iter()
+            .copied()
             .filter(|n| keys[state.nodes.name(*n) as usize].rank.is_some())
             .filter(|n| !state.nodes.bound(*n).any(|b| b.time <= reach))
             .collect();
@@ -347,11 +349,8 @@ impl Engine {
 
     /// Appends a joined observation with those of its keys that are bound, unless it stands there.
     fn append_indirect(&mut self, waiting: &Waiting, transaction: u32) {
-        let bound: Vec<Option<u16>> = waiting
-            .nodes
-            .iter()
-            .map(|n| self.state.nodes.binding(*n, transaction).map(|b| b.ordinal))
-            .collect();
+        let bound: Vec<Option<u16>> =
+            waiting.nodes.iter().map(|n| self.state.nodes.binding(*n, transaction).map(|b| b.ordinal)).collect();
         let ordinals: Vec<u32> = bound.iter().flatten().map(|o| u32::from(*o)).collect();
         if self.stands_there(transaction, &waiting.head, &ordinals) {
             return;

@@ -173,9 +173,10 @@ impl Engine {
         let plan = self.plan.clone();
         for before in &old.instances {
             let Said::Broken(class, _) = before.said else { continue };
-            let still = new.instances.iter().any(|i| {
-                i.check == before.check && i.by == before.by && matches!(i.said, Said::Broken(..))
-            });
+            let still = new
+                .instances
+                .iter()
+                .any(|i| i.check == before.check && i.by == before.by && matches!(i.said, Said::Broken(..)));
             if still {
                 continue;
             }
@@ -312,7 +313,7 @@ fn finding(case: &Case<'_>, outcome: &Outcome, own_key: &[u8], judged_at: Time) 
         judged_at,
         healed_after: story.healed_after.filter(|_| status == Status::Healed),
         expected: story.expected,
-        seen: story.seen.iter().map(|r| case.seen(*r)).collect(),
+        seen: story.seen.iter().map(|r| case.view.seen(*r)).collect(),
         evidence: story.evidence,
         summary: story.summary,
     }

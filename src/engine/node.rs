@@ -102,7 +102,11 @@ impl Nodes {
     #[inline]
     pub fn packed(&self, index: u32) -> &[u8] {
         let node = self.nodes.get(index);
-        if node.flags & LONG != 0 { self.long.get(long_index(node)) } else { &node.key[..(node.flags & LENGTH) as usize] }
+        if node.flags & LONG != 0 {
+            self.long.get(long_index(node))
+        } else {
+            &node.key[..(node.flags & LENGTH) as usize]
+        }
     }
 
     #[inline]

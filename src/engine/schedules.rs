@@ -60,8 +60,7 @@ impl Engine {
             let Runs { flow, check, step, seen, judged, .. } = self.state.runs[at];
             let spec = &plan.flows[flow as usize].checks[check as usize];
             let Form::Schedule { cron, expect, within, early } = &spec.form else { continue };
-            let schedule =
-                Schedule { plan: &plan, flow, cron, expect: *expect, within: *within, early: *early };
+            let schedule = Schedule { plan: &plan, flow, cron, expect: *expect, within: *within, early: *early };
             let source = plan.flows[flow as usize].steps[step as usize].source;
             let coverage = &self.state.evidence.sources[source as usize];
             if !coverage.ended && (coverage.down || coverage.to < coverage.from) {

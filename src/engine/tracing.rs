@@ -1,9 +1,9 @@
 //! What is known of one transaction, for a person who asks.
 
+use super::Engine;
 use super::closing;
 use super::judging::values_of;
 use super::trace::{Conclusion, Joined, Judged, Trace};
-use super::Engine;
 use crate::checks::view::View;
 use crate::checks::{self, Case, Verdict};
 use crate::model::time::Time;
