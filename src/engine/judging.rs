@@ -13,7 +13,7 @@ use crate::flow::plan::{Check, Form};
 use crate::model::finding::Finding;
 use crate::model::time::{Span, Time};
 use crate::model::verdict::{Reason, Severity, Status};
-use crate::model::{CheckId, FlowId, key};
+use crate::model::{CheckId, FlowId, StepId, key};
 use serde::{Deserialize, Serialize};
 
 const NONE: u32 = u32::MAX;
@@ -51,6 +51,8 @@ pub(super) enum Whole {
 pub(super) struct Judged {
     pub instances: Vec<Instance>,
     pub whole: Whole,
+    /// Records whose effect another record had, per step where there are any.
+    pub redelivered: Vec<(StepId, u32)>,
 }
 
 /// What a judgement leaves to do.
@@ -117,8 +119,9 @@ impl Engine {
             due: vec![Time::MAX; self.clocks[flow_id as usize].sources.len()],
             newest: view.records().iter().map(|r| r.time).max().unwrap_or(Time::MIN),
         };
-        let mut new = Judged { instances: std::mem::take(&mut self.instances), whole: Whole::Open };
+        let mut new = Judged { instances: std::mem::take(&mut self.instances), ..Judged::default() };
         new.instances.clear();
+        new.redelivered.extend(redelivered(&view, flow.steps.len()));
         let mut pending = false;
         for (number, check) in flow.checks.iter().enumerate() {
             let clock = self.clocks[flow_id as usize].of_check[number];
@@ -253,6 +256,13 @@ fn said(outcome: &Outcome) -> Option<Said> {
     }
 }
 
+/// Per step, how many records had an effect that another record had.
+fn redelivered(view: &View, steps: usize) -> impl Iterator<Item = (StepId, u32)> + use<'_> {
+    (0..steps as StepId)
+        .map(|step| (step, (view.records_of(step).len() - view.effects_of(step).len()) as u32))
+        .filter(|(_, more)| *more > 0)
+}
+
 /// What the instances make of the transaction.
 fn whole(checks: &[Check], instances: &[Instance], pending: bool) -> Whole {
     let mut undecided: Option<Reason> = None;
@@ -281,6 +291,9 @@ pub(super) fn count(account: &mut FlowAccount, judged: &Judged, by: impl Fn(&mut
             Said::Broken(..) => &mut check.broken,
             Said::Undecided(reason) => &mut check.undecided[reason as usize],
         });
+    }
+    for (step, more) in &judged.redelivered {
+        (0..*more).for_each(|_| by(&mut account.redelivered[*step as usize]));
     }
     match judged.whole {
         Whole::Open => {}

@@ -1,6 +1,6 @@
 //! The checks that are about due times and not about transactions.
 
-use super::judging::{Instance, Judged, Said, Whole, count};
+use super::judging::{Instance, Judged, Said, count};
 use super::{Engine, Output};
 use crate::checks::Verdict;
 use crate::checks::schedule::Schedule;
@@ -92,7 +92,7 @@ impl Engine {
             Verdict::NotApplicable | Verdict::Pending => Said::Undecided(Reason::SourceBehind),
         };
         let instance = Instance { check, by: u32::MAX, said };
-        let judged = Judged { instances: vec![instance], whole: Whole::Open };
+        let judged = Judged { instances: vec![instance], ..Judged::default() };
         count(&mut self.state.account.flows[schedule.flow as usize], &judged, |n| *n += 1);
         if !matches!(said, Said::Broken(..)) {
             return;
