@@ -19,8 +19,6 @@ use crate::model::time::Time;
 use crate::model::value::{get_varint, put_varint};
 use crate::model::{FlowId, KeyId, key};
 
-const NONE: u32 = u32::MAX;
-
 /// An archived state, read.
 struct State<'a> {
     flow: FlowId,
@@ -33,17 +31,13 @@ struct State<'a> {
 }
 
 impl Engine {
-    /// Closes a transaction: out of memory, into the archive.
+    /// Closes the transaction that was judged last: out of memory, into the archive.
     pub(super) fn close(&mut self, index: u32) {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
         self.state.store.read(index, &mut bytes);
         let transaction = self.state.store.get(index);
         let (flow, base, flags) = (transaction.flow, transaction.base, transaction.flags);
-        let judged = match transaction.judged {
-            NONE => Judged::default(),
-            place => self.state.judged.take(place),
-        };
         let (own, entries) = history::read(&bytes, base);
         let own_hash = key::hash(flow, 0, own);
         let mut nodes = std::mem::take(&mut self.node_list);
@@ -55,9 +49,7 @@ impl Engine {
         archived.identity = state.len();
         state.push(flags & Transaction::LIMITED);
         state.extend_from_slice(&base.to_le_bytes());
-        let judged_bytes = postcard::to_stdvec(&judged).expect("plain data is encodable");
-        put_varint(state, judged_bytes.len() as u64);
-        state.extend_from_slice(&judged_bytes);
+        *state = postcard::to_extend(&self.judged, std::mem::take(state)).expect("plain data is encodable");
         nodes.extend(entries.filter_map(|e| if let Entry::Key(node) = e { Some(node) } else { None }));
         put_varint(state, nodes.len() as u64);
         for node in &nodes {
@@ -161,8 +153,8 @@ fn read_state(bytes: &[u8]) -> State<'_> {
     let own = take_counted(&mut rest);
     let flags = take(&mut rest, 1)[0];
     let base = take_i64(&mut rest);
-    let judged = take_counted(&mut rest);
-    let judged = postcard::from_bytes(judged).expect("the archive gives back what it was given");
+    let (judged, after) = postcard::take_from_bytes(rest).expect("the archive gives back what it was given");
+    rest = after;
     let count = get_varint(&mut rest);
     let keys = (0..count).map(|_| {
         let name = take(&mut rest, 1)[0];

@@ -46,6 +46,9 @@ impl Engine {
         while at < entries.len() && self.outputs.is_empty() && self.spreads.is_empty() {
             self.look_ahead(&batch, at);
             let entry = &entries[at];
+            if self.state.store.len() >= limits::TRANSACTIONS_OPEN_MAX {
+                self.evict(entry.flow);
+            }
             if let Some(key) = self.resolve(&batch, entry) {
                 self.recall(key);
                 break;
@@ -266,6 +269,9 @@ impl Engine {
             self.state.nodes.set_unchecked(spread.node, false);
         }
         self.spreads.pop();
+        if self.spreads.is_empty() {
+            self.asked.clear();
+        }
         let flow = self.state.store.get(spread.transaction).flow;
         let parked: Vec<u32> = self.state.nodes.parked(spread.node).to_vec();
         for place in parked {
@@ -428,9 +434,6 @@ impl Engine {
 
     /// Opens a transaction under its own key.
     pub(super) fn open(&mut self, flow: FlowId, hash: u64, packed: &[u8], time: Time) -> u32 {
-        if self.state.store.len() >= limits::TRANSACTIONS_OPEN_MAX {
-            self.evict(flow);
-        }
         let state = &mut self.state;
         let transaction = state.store.open(flow, time.0);
         state.table.insert(hash, transaction | TRANSACTION);

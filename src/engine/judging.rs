@@ -55,10 +55,12 @@ pub(super) struct Judged {
     pub redelivered: Vec<(StepId, u32)>,
 }
 
-/// What a judgement leaves to do.
+/// What a judgement leaves to do; the [`Judged`] that it made stands in [`Engine::judged`].
 pub(super) struct Left {
-    /// Per clock: when it may change by the sources' progress.
-    pub due: Vec<Time>,
+    /// When it may change by the sources' progress.
+    pub due: Time,
+    /// The same for the checks of one clock alone.
+    pub due_of_clock: Time,
     /// Event time of the transaction's newest record.
     pub newest: Time,
 }
@@ -75,23 +77,23 @@ impl Engine {
             return;
         }
         let flow = transaction.flow as usize;
-        let left = self.judge(wake.transaction, false);
+        let left = self.judge(wake.transaction, clock, false);
         let progress = self.state.evidence.progress(&self.clocks[flow].sources[clock]);
         let everything = self.state.evidence.progress(&self.clocks[flow].sources[0]);
         if everything == Time::MAX {
             self.state.store.get_mut(wake.transaction).flags |= Transaction::FINAL;
             return;
         }
-        let due = left.due.iter().copied().min().unwrap_or(Time::MAX);
         let quiet_at = left.newest + self.clocks[flow].quiet + Span(1);
-        if due == Time::MAX && everything >= quiet_at {
+        if left.due == Time::MAX && everything >= quiet_at {
             self.close(wake.transaction);
             return;
         }
+        self.keep(wake.transaction);
         let next = match clock {
-            0 if due == Time::MAX => quiet_at,
-            0 => due,
-            _ => left.due[clock],
+            0 if left.due == Time::MAX => quiet_at,
+            0 => left.due,
+            _ => left.due_of_clock,
         };
         if clock == 0 || next != Time::MAX {
             let next = next.max(progress + Span(1));
@@ -103,28 +105,23 @@ impl Engine {
         }
     }
 
-    /// Judges every check of a transaction and tells what changed. `force` makes what is not due
-    /// undecided for the limit that forces it.
-    pub(super) fn judge(&mut self, index: u32, force: bool) -> Left {
+    /// Judges every check of a transaction, keeps account, and tells what changed. `force` makes what
+    /// is not due undecided for the limit that forces it.
+    pub(super) fn judge(&mut self, index: u32, clock: usize, force: bool) -> Left {
         let mut view = std::mem::take(&mut self.view);
         self.load(index, &mut view);
         let flow_id = self.state.store.get(index).flow;
         let plan = self.plan.clone();
         let flow = &plan.flows[flow_id as usize];
-        let old = match self.state.store.get(index).judged {
-            NONE => Judged::default(),
-            place => std::mem::take(self.state.judged.get_mut(place)),
-        };
-        let mut left = Left {
-            due: vec![Time::MAX; self.clocks[flow_id as usize].sources.len()],
-            newest: view.records().iter().map(|r| r.time).max().unwrap_or(Time::MIN),
-        };
-        let mut new = Judged { instances: std::mem::take(&mut self.instances), ..Judged::default() };
+        let old = self.take_judged(index);
+        let mut new = std::mem::take(&mut self.judged);
         new.instances.clear();
+        new.redelivered.clear();
         new.redelivered.extend(redelivered(&view, flow.steps.len()));
+        let newest = view.records().iter().map(|r| r.time).max().unwrap_or(Time::MIN);
+        let mut left = Left { due: Time::MAX, due_of_clock: Time::MAX, newest };
         let mut pending = false;
         for (number, check) in flow.checks.iter().enumerate() {
-            let clock = self.clocks[flow_id as usize].of_check[number];
             for by in values_of(check, &view) {
                 let case = Case { plan: &plan, flow_id, check, view: &view, evidence: &self.state.evidence, by };
                 let mut outcome = checks::judge(&case);
@@ -132,43 +129,43 @@ impl Engine {
                     outcome.verdict = Verdict::Undecided(Reason::Limit);
                     outcome.due = Time::MAX;
                 }
-                left.due[clock] = left.due[clock].min(outcome.due);
+                left.due = left.due.min(outcome.due);
+                if self.clocks[flow_id as usize].of_check[number] == clock {
+                    left.due_of_clock = left.due_of_clock.min(outcome.due);
+                }
                 pending |= outcome.verdict == Verdict::Pending;
                 let by = by.unwrap_or(NONE);
-                if let Some(said) = said(&outcome) {
-                    let known = old.instances.iter().find(|i| i.check as usize == number && i.by == by);
-                    if let Said::Broken(..) = said
-                        && known.is_none_or(|k| k.said != said)
-                    {
-                        let finding = finding(&case, &outcome, &self.own_key, self.seen_until(flow_id));
-                        self.outputs.push_back(Output::Finding(Box::new(finding)));
-                    }
-                    new.instances.push(Instance { check: number as CheckId, by, said });
+                let Some(said) = said(&outcome) else { continue };
+                new.instances.push(Instance { check: number as CheckId, by, said });
+                let known = old.instances.iter().find(|i| i.check as usize == number && i.by == by);
+                if matches!(said, Said::Broken(..)) && known.is_none_or(|k| k.said != said) {
+                    let finding = finding(&case, &outcome, &self.own_key, self.seen_until(flow_id));
+                    self.outputs.push_back(Output::Finding(Box::new(finding)));
                 }
             }
         }
         self.tell_resolved(flow_id, &view, &old, &new);
         new.whole = whole(&flow.checks, &new.instances, pending);
-        self.keep(index, old, new);
+        let account = &mut self.state.account.flows[flow_id as usize];
+        count(account, &old, |n| *n -= 1);
+        count(account, &new, |n| *n += 1);
+        self.judged = new;
         self.view = view;
         left
     }
 
-    /// Replaces what was said of a transaction, in the account too.
-    fn keep(&mut self, index: u32, old: Judged, new: Judged) {
-        let flow = self.state.store.get(index).flow as usize;
-        let account = &mut self.state.account.flows[flow];
-        count(account, &old, |n| *n -= 1);
-        count(account, &new, |n| *n += 1);
-        let place = self.state.store.get(index).judged;
-        if place == NONE {
-            let place = self.state.judged.add(new);
-            self.state.store.get_mut(index).judged = place;
-            self.instances = old.instances;
-        } else {
-            *self.state.judged.get_mut(place) = new;
-            self.instances = old.instances;
+    /// What was said of a transaction before.
+    fn take_judged(&mut self, index: u32) -> Judged {
+        match std::mem::replace(&mut self.state.store.get_mut(index).judged, NONE) {
+            NONE => Judged::default(),
+            place => self.state.judged.take(place),
         }
+    }
+
+    /// Keeps the last judgement with its transaction.
+    fn keep(&mut self, index: u32) {
+        let place = self.state.judged.add(self.judged.clone());
+        self.state.store.get_mut(index).judged = place;
     }
 
     /// Findings that were told and are no more.
@@ -231,7 +228,7 @@ impl Engine {
             let transaction = self.state.store.get(wake.transaction);
             if transaction.has(Transaction::ALIVE) && transaction.generation == wake.generation {
                 self.hit(flow, Limit::TransactionsOpen);
-                self.judge(wake.transaction, true);
+                self.judge(wake.transaction, 0, true);
                 self.close(wake.transaction);
                 return;
             }

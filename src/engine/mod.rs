@@ -44,7 +44,7 @@ use account::{Account, CheckAccount, FlowAccount};
 use clocks::Clocks;
 use filter::Filter;
 use join::Spread;
-use judging::{Instance, Judged};
+use judging::Judged;
 use keytable::KeyTable;
 use node::Nodes;
 use parking::Parking;
@@ -170,7 +170,8 @@ pub struct Engine {
     resolved: Vec<u32>,
     node_list: Vec<u32>,
     ordinals: Vec<u32>,
-    instances: Vec<Instance>,
+    /// The last judgement.
+    judged: Judged,
 }
 
 /// All that an engine remembers.
@@ -231,7 +232,7 @@ impl Engine {
             resolved: Vec::new(),
             node_list: Vec::new(),
             ordinals: Vec::new(),
-            instances: Vec::new(),
+            judged: Judged::default(),
         }
     }
 
@@ -243,7 +244,10 @@ impl Engine {
             "a recall is answered before anything else, and nothing else is an answer"
         );
         match input {
-            Input::Observations(batch) => self.batch = Some((batch, 0)),
+            Input::Observations(batch) => {
+                self.asked.clear();
+                self.batch = Some((batch, 0));
+            }
             Input::Begins { source, at } => {
                 let coverage = &mut self.state.evidence.sources[source as usize];
                 coverage.from = at.min(coverage.from);
