@@ -150,6 +150,14 @@ impl Problem {
         }
     }
 
+    /// What is wrong and the remedy in one line, for places that have room for no more.
+    pub fn sentence(self) -> String {
+        match self.help {
+            Some(help) => format!("{}; {help}", self.message),
+            None => self.message,
+        }
+    }
+
     /// Puts it among the diagnostics.
     pub fn report(self, diagnostics: &Diagnostics<'_>) {
         diagnostics.add(self);
@@ -179,6 +187,18 @@ impl<'d> Diagnostics<'d> {
         self.documents[place.document].text.get(place.start..place.end).unwrap_or_default()
     }
 
+    /// Where bytes of a text stand in its document; the whole text where it is written differently
+    /// there (quotes with escapes, folded lines).
+    pub fn part(&self, text: &Spanned<String>, at: usize, length: usize) -> Place {
+        match self.text(text.place).find(text.value.trim_end()) {
+            Some(inner) if at <= text.value.len() => {
+                let start = text.place.start + inner + at;
+                Place { start, end: start + length, ..text.place }
+            }
+            _ => text.place,
+        }
+    }
+
     /// The line that a place begins on, from 1.
     pub fn line(&self, place: Place) -> usize {
         let text = &self.documents[place.document].text;
@@ -193,7 +213,8 @@ impl<'d> Diagnostics<'d> {
     /// All of them: by document and place, each once.
     pub fn into_list(self) -> Vec<Diagnostic> {
         let mut found = self.found.into_inner();
-        found.sort_by_key(|(place, d)| (place.document, place.start, d.severity));
+        let order = |(place, d): &(Place, Diagnostic)| (place.document, place.start, d.severity, d.message.clone());
+        found.sort_by_cached_key(order);
         found.dedup();
         found.into_iter().map(|(_, diagnostic)| diagnostic).collect()
     }

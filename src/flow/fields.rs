@@ -1,9 +1,10 @@
 //! Walking a map field by field: each is asked for by name and type, what was not asked for is
 //! unknown. Mistakes go to the diagnostics; the answer is then simply `None`.
 
-use super::diagnostic::{Diagnostics, Problem, Spanned};
+use super::diagnostic::{Diagnostics, Problem, Spanned, nearest};
 use super::yaml::{Content, Entry, Node};
 use crate::model::time::Span;
+use chrono_tz::Tz;
 use std::cell::RefCell;
 
 /// The fields of one map.
@@ -92,6 +93,24 @@ impl<'a> Fields<'a> {
             problem.suggest(&text.value, words).report(self.diagnostics);
         }
         found
+    }
+
+    /// A time zone; UTC where the field is absent.
+    pub fn zone(&self, name: &'static str) -> Option<Tz> {
+        if !self.has(name) {
+            return Some(Tz::UTC);
+        }
+        let text = self.text(name)?;
+        let zone = text.value.parse().ok();
+        if zone.is_none() {
+            let names: Vec<&str> = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
+            let near = nearest(&text.value, &names);
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let problem = Problem::error("unknown-zone", text.place, format!("there is no time zone `{}`", text.value));
+            let example = "zones have names like Europe/Berlin, America/New_York or UTC";
+            problem.help(help.unwrap_or_else(|| example.into())).report(self.diagnostics);
+        }
+        zone
     }
 
     /// Reports every field that was not asked for.
