@@ -256,7 +256,9 @@ impl Reader<'_> {
         match text.value.parse() {
             Ok(schedule) => Some(Cron { text: text.value, zone: zone?, schedule }),
             Err(error) => {
-                let message = format!("`{}` is not a schedule: {error}", text.value);
+                let error = error.to_string();
+                let why = error.split_once(": ").map_or(error.as_str(), |(_, why)| why).trim_end_matches('.');
+                let message = format!("`{}` is not a schedule ({})", text.value, why.to_lowercase());
                 let problem = Problem::error("bad-schedule", text.place, message);
                 let help = "five fields: minute, hour, day of month, month, day of week, such as `0 2 * * *`";
                 problem.help(help).report(self.context.diagnostics);
@@ -306,7 +308,7 @@ pub(super) fn declared_steps(form: &Form) -> Vec<StepId> {
 /// The longest `within` or `give_up` of a form.
 pub(super) fn longest_window(form: &Form) -> Option<Span> {
     match form {
-        Form::After(After { deadline: Deadline::Within { within, give_up }, .. }) => Some(within.max(*give_up)),
+        Form::After(After { deadline: Deadline::Within { within, give_up }, .. }) => Some((*within).max(*give_up)),
         Form::Together { within, .. } | Form::Mirror { within, .. } | Form::Schedule { within, .. } => Some(*within),
         Form::Never { within, .. }
         | Form::Requires { within, .. }

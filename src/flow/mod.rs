@@ -19,6 +19,8 @@ pub mod path;
 pub mod plan;
 pub mod ranks;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod traps;
 mod warnings;
 pub mod yaml;
