@@ -2,7 +2,6 @@
 
 mod examples;
 mod mistakes;
-mod outward;
 mod structure;
 mod warnings;
 
