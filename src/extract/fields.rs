@@ -38,7 +38,7 @@ impl<'a> Fields<'a> {
     pub fn recycle<'b>(mut self) -> Fields<'b> {
         self.list.clear();
         // An empty list holds nothing of 'a; collecting in place keeps its memory.
-        let list = self.list.into_iter().filter_map(|_| None).collect();
+        let list = self.list.into_iter().map_while(|_| None).collect();
         Fields { list, whole: None }
     }
 

@@ -253,8 +253,8 @@ impl Reader<'_> {
     fn cron(&self, field: &'static str) -> Option<Cron> {
         let zone = self.fields.zone("zone");
         let text = self.fields.text(field)?;
-        match text.value.parse() {
-            Ok(schedule) => Some(Cron { text: text.value, zone: zone?, schedule }),
+        match text.value.parse::<croner::Cron>() {
+            Ok(schedule) => Some(Cron { text: text.value, zone: zone?, schedule: Box::new(schedule) }),
             Err(error) => {
                 let error = error.to_string();
                 let why = error.split_once(": ").map_or(error.as_str(), |(_, why)| why).trim_end_matches('.');

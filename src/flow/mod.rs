@@ -1,13 +1,19 @@
-//! The flow language: syntax → checked → plan.
+//! The flow language: from what users write to the plan that everything else runs.
 //!
-//! `syntax` reads YAML with spans, `compile` resolves and checks it into a [`plan::Plan`],
-//! `diagnostic` holds what is wrong with it, `expression` is CEL behind a narrow face, `schema` is
-//! the JSON Schema for editors.
+//! ```text
+//! text ─ yaml ─▶ tree with places ─ steps, checks, forms ─▶ draft ─ ranks ─▶ plan
+//!                                         └──── what is wrong ────▶ diagnostics ◀── warnings
+//! ```
+//!
+//! `yaml` reads a document (`traps` explains what YAML makes of what was not meant as YAML), `fields`
+//! walks its maps; the configuration is read with them too. [`compile`] is the way in, [`plan`] what
+//! comes out, `expression` is CEL behind a narrow face, [`schema`](fn@schema) what editors complete with.
 
 mod checks;
 mod compile;
 mod condition;
 pub mod descend;
+mod describe;
 pub mod diagnostic;
 mod draft;
 pub mod expression;
@@ -18,6 +24,7 @@ mod mirror;
 pub mod path;
 pub mod plan;
 pub mod ranks;
+mod schema;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -26,3 +33,4 @@ mod warnings;
 pub mod yaml;
 
 pub use compile::{SourceInfo, compile};
+pub use schema::schema;

@@ -432,7 +432,7 @@ pub struct Cron {
     /// The zone's name.
     pub zone: chrono_tz::Tz,
     /// Parsed.
-    pub schedule: croner::Cron,
+    pub schedule: Box<croner::Cron>,
 }
 
 impl Cron {

@@ -7,6 +7,7 @@ pub mod json;
 pub mod key;
 pub mod observation;
 pub mod time;
+pub mod timestamp;
 pub mod value;
 pub mod verdict;
 

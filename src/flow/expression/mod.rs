@@ -1,10 +1,28 @@
 //! CEL expressions behind a narrow face: compiled once, evaluated against a record ([`Program`]) or
 //! against a transaction's aggregates ([`HoldsProgram`]).
+//!
+//! The syntax is CEL's, and so is its parser (`parse`). What is evaluated is a tree of our own
+//! (`lower`, `node`), since values mean something else here: an absent path is null, numbers are exact
+//! decimals, text that is a decimal meets numbers as a number.
 
-use super::plan::{Field, Path};
-use crate::model::StepId;
-use crate::model::time::Time;
+mod calendar;
+mod functions;
+mod holds;
+mod lower;
+mod names;
+mod node;
+mod operators;
+mod parse;
+mod val;
+
+pub use holds::{HoldsProgram, How, Operand, Resolve, Use};
+
+use super::plan::Path;
 use crate::model::value::Value;
+use lower::Lower;
+use names::Names;
+use node::{Evaluation, Node};
+use std::sync::Arc;
 
 /// What an expression over a record reads: the record.
 pub trait Scope {
@@ -30,13 +48,19 @@ pub struct ExpressionError {
 pub struct Program {
     source: String,
     paths: Vec<Path>,
+    node: Arc<Node>,
 }
 
 impl Program {
     /// Compiles an expression over `body`, `row`, `op`, `headers`, `key` and `meta`, and over `each`
     /// where the step has one.
-    pub fn compile(_text: &str, _each_allowed: bool) -> Result<Program, ExpressionError> {
-        todo!()
+    pub fn compile(text: &str, each_allowed: bool) -> Result<Program, ExpressionError> {
+        let parsed = parse::parse(text)?;
+        let names = Names::Record { each: each_allowed, paths: Vec::new() };
+        let mut lower = Lower { parsed: &parsed, names, variables: Vec::new() };
+        let node = lower.node(&parsed.tree)?;
+        let Names::Record { paths, .. } = lower.names else { unreachable!("the names were a record's before") };
+        Ok(Program { source: text.to_owned(), paths, node: Arc::new(node) })
     }
 
     /// The text.
@@ -50,87 +74,16 @@ impl Program {
     }
 
     /// Its value for one record. Times and durations come as text.
-    pub fn eval(&self, _scope: &dyn Scope) -> Result<Value<'static>, String> {
-        todo!()
+    pub fn eval(&self, scope: &dyn Scope) -> Result<Value<'static>, String> {
+        let mut evaluation = Evaluation { scope: Some(scope), operands: &[], variables: Vec::new() };
+        evaluation.value(&self.node).map(val::Val::into_value)
     }
 
     /// Whether a record meets it; a value that is not a bool is an error.
-    pub fn eval_bool(&self, _scope: &dyn Scope) -> Result<bool, String> {
-        todo!()
+    pub fn eval_bool(&self, scope: &dyn Scope) -> Result<bool, String> {
+        Evaluation { scope: Some(scope), operands: &[], variables: Vec::new() }.truth(&self.node)
     }
 }
 
-/// A compiled `holds`: the expression with each aggregate and field replaced by an input.
-#[derive(Clone, Debug)]
-pub struct HoldsProgram {
-    source: String,
-    uses: Vec<Use>,
-}
-
-/// One input of a `holds` expression.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Use {
-    /// The step.
-    pub step: StepId,
-    /// The field; `None` for `count(step)`.
-    pub field: Option<Field>,
-    /// How the step's effects become one value.
-    pub how: How,
-}
-
-/// How a step's effects become one value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum How {
-    /// `s.f`: the first effect's.
-    Bare,
-    /// `first(s).f`.
-    First,
-    /// `last(s).f`.
-    Last,
-    /// `count(s)`.
-    Count,
-    /// `sum(s.f)`.
-    Sum,
-    /// `min(s.f)`.
-    Min,
-    /// `max(s.f)`.
-    Max,
-    /// `distinct(s.f)`, a number.
-    Distinct,
-}
-
-/// What an input of a `holds` expression is given.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Operand<'a> {
-    /// A kept field's value, a count or a sum.
-    Value(Value<'a>),
-    /// An event time.
-    Time(Time),
-}
-
-/// Finds the step and the field that an expression names; `None` as the field asks for the step alone
-/// and is answered by `None`. The error is a sentence for the user.
-pub type Resolve<'r> = dyn Fn(&str, Option<&str>) -> Result<(StepId, Option<Field>), String> + 'r;
-
-impl HoldsProgram {
-    /// Compiles an invariant over the steps and fields that `resolve` knows.
-    pub fn compile(_text: &str, _resolve: &Resolve<'_>) -> Result<HoldsProgram, ExpressionError> {
-        todo!()
-    }
-
-    /// The text.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Its inputs; [`HoldsProgram::eval`] takes one operand for each, in this order.
-    pub fn uses(&self) -> &[Use] {
-        &self.uses
-    }
-
-    /// Whether the invariant holds. An error (a type mismatch, a result that is not a bool) makes
-    /// the check undecided.
-    pub fn eval(&self, _operands: &[Operand<'_>]) -> Result<bool, String> {
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use super::{flow, plan};
 use crate::flow::plan::{Condition, Form};
 use crate::model::time::Span;
 
-const ORDER_PAYMENT: &str = r#"
+pub(super) const ORDER_PAYMENT: &str = r#"
 flow: order-payment
 about: Every order is announced, paid exactly once or cancelled, and shown fresh.
 owner: payments

@@ -2,6 +2,7 @@
 
 mod examples;
 mod mistakes;
+mod outward;
 mod structure;
 mod warnings;
 
