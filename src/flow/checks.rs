@@ -25,7 +25,7 @@ const FORMS: [(&str, &str); 11] = [
 ];
 
 /// Which forms the other fields belong to.
-const BELONGS: [(&str, &str); 22] = [
+const BELONGS: [(&str, &str); 20] = [
     ("expect", "`after` and `schedule`"),
     ("never", "`after`"),
     ("within", "the forms with a time in them"),
@@ -36,7 +36,6 @@ const BELONGS: [(&str, &str); 22] = [
     ("early", "`after … expect` and `schedule`"),
     ("anchor", "`after`"),
     ("step", "`requires`"),
-    ("requires", "`step`"),
     ("tolerance", "`agree`"),
     ("allow", "`states`"),
     ("start", "`states`"),
@@ -47,7 +46,6 @@ const BELONGS: [(&str, &str); 22] = [
     ("given", "checks of a transaction, and a schedule is none"),
     ("unless", "checks of a transaction, and a schedule is none"),
     ("by", "checks of a transaction, and a schedule is none"),
-    ("each", "steps"),
 ];
 
 /// Reads all checks; those with mistakes are left out.
@@ -87,6 +85,9 @@ fn check(entry: &Entry, draft: &Draft, context: &Context<'_>) -> Option<(Check, 
     };
     let implied = reader.implied;
     let check = options(name, form, &fields, draft, context);
+    if let Some(check) = &check {
+        by_is_carried(check, &fields, implied.as_ref(), draft, context);
+    }
     fields.finish_with(|field| {
         let (_, owner) = BELONGS.iter().find(|(known, _)| *known == field)?;
         Some(format!("`{field}` belongs to {owner}"))
@@ -147,25 +148,36 @@ fn options(
         names.iter().filter_map(|name| draft.step(name, diagnostics)).collect()
     };
     let (given, unless) = (steps("given"), steps("unless"));
-    let by_name = of_transaction.then(|| fields.text("by")).flatten();
-    let by = by_name.as_ref().and_then(|key| draft.key(key, diagnostics));
+    let by = of_transaction.then(|| fields.text("by")).flatten().and_then(|key| draft.key(&key, diagnostics));
     let severities: Vec<_> = Severity::ALL.iter().map(|severity| (severity.name(), *severity)).collect();
     let classes: Vec<_> = Class::ALL.iter().map(|class| (class.name(), *class)).collect();
     let severity = fields.choice("severity", &severities);
     let class = fields.choice("class", &classes);
     let text = |field| fields.text(field).map_or_else(String::new, |text| text.value);
     let (about, runbook) = (text("about"), text("runbook"));
-    let form = form?;
-    if let (Some(key), Some(written)) = (by, &by_name) {
-        for step in forms::declared_steps(&form).into_iter().filter(|step| !draft.carries(*step, key)) {
-            let step = &draft.flow.steps[usize::from(step)].name;
-            let message =
-                format!("`by: {}` needs this key in every step of the check, and `{step}` has none", written.value);
-            let problem = Problem::error("key-not-carried", written.place, message);
-            problem
-                .help(format!("add `{}` to the `key` of `{step}`, or leave `by` out", written.value))
-                .report(diagnostics);
-        }
+    Some(Check { name: name.value.clone(), form: form?, given, unless, by, severity, class, about, runbook })
+}
+
+/// With `by`, every step of the form must carry the key.
+fn by_is_carried(check: &Check, fields: &Fields<'_>, implied: Option<&Step>, draft: &Draft, context: &Context<'_>) {
+    let (Some(key), Some(node)) = (check.by, fields.get("by")) else { return };
+    let name = &draft.flow.keys[usize::from(key)].name;
+    let problem = |code, message: String| Problem::error(code, node.place, message);
+    if key == 0 {
+        let message = format!("every check is judged for each `{name}`, it is the flow's key");
+        return problem("needless-by", message).help("leave `by` out").report(context.diagnostics);
     }
-    Some(Check { name: name.value.clone(), form, given, unless, by, severity, class, about, runbook })
+    for step in forms::declared_steps(&check.form).into_iter().filter(|step| !draft.carries(*step, key)) {
+        let step = &draft.flow.steps[usize::from(step)].name;
+        let message = format!("`by: {name}` needs this key in every step of the check, and `{step}` has none");
+        problem("key-not-carried", message)
+            .help(format!("add `{name}` to the `key` of `{step}`, or leave `by` out"))
+            .report(context.diagnostics);
+    }
+    if implied.is_some_and(|step| !step.carries(key)) {
+        let message = format!("`by: {name}` needs this key in the name of the mirror's entry");
+        problem("key-not-carried", message)
+            .help(format!("write `{{{name}}}` into `entry`, or leave `by` out"))
+            .report(context.diagnostics);
+    }
 }

@@ -64,9 +64,9 @@ pub fn compile(documents: &[Document], sources: &[SourceInfo], clock_skew: Span)
     (Some(plan), diagnostics.into_list())
 }
 
-/// A document with `steps:` and no `flow:` holds steps for the flows of its folder.
+/// A document with `steps:` and nothing of a flow holds steps for the flows of its folder.
 fn is_shared(root: &Node) -> bool {
-    root.get("flow").is_none() && root.get("checks").is_none() && root.get("steps").is_some()
+    root.get("steps").is_some() && ["flow", "key", "checks"].iter().all(|field| root.get(field).is_none())
 }
 
 fn shared_steps<'a>(roots: &'a [Option<Node>], diagnostics: &'a Diagnostics<'a>) -> Vec<SharedStep<'a>> {
@@ -184,7 +184,7 @@ pub(super) fn uses(check: &super::plan::Check, step: StepId) -> bool {
 }
 
 fn names_once(drafts: &[Draft], diagnostics: &Diagnostics<'_>) {
-    for (at, draft) in drafts.iter().enumerate() {
+    for (at, draft) in drafts.iter().enumerate().filter(|(_, draft)| !draft.flow.name.is_empty()) {
         let Some(first) = drafts[..at].iter().find(|first| first.flow.name == draft.flow.name) else { continue };
         let file = diagnostics.documents()[first.name.document].path.display();
         let message = format!("there is a flow `{}` already, in {file}", draft.flow.name);

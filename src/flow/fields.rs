@@ -211,6 +211,8 @@ pub fn wrong_type(node: &Node, what: &str, expected: &str, diagnostics: &Diagnos
     if matches!(node.content, Content::Refused) {
         return;
     }
-    let message = format!("`{what}` should be {expected}, and this is {}", node.describe());
+    // A field's name is quoted, what stands in words ("a flow") is not.
+    let what = if what.contains(' ') { what.to_owned() } else { format!("`{what}`") };
+    let message = format!("{what} should be {expected}, and this is {}", node.describe());
     Problem::error("wrong-type", node.place, message).report(diagnostics);
 }

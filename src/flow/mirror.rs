@@ -4,7 +4,7 @@ use super::diagnostic::{Problem, Spanned};
 use super::fields;
 use super::forms::Reader;
 use super::plan::{Condition, EntryPattern, Expr, Form, Path, Root, Segment, Step};
-use super::steps::source;
+use super::steps::{has_time, source};
 use crate::model::{KeyId, StepId};
 
 impl Reader<'_> {
@@ -17,6 +17,9 @@ impl Reader<'_> {
         let cache = self.fields.text("in").and_then(|text| source(&text, self.context));
         let pattern = self.fields.text("entry").and_then(|text| self.pattern(&text));
         let pairs = step.and_then(|step| self.pairs(step));
+        if let (Some((cache, _)), Some(node)) = (&cache, self.fields.get("in")) {
+            has_time(self.context.sources.get(usize::from(*cache)), node, self.context);
+        }
         self.check_name();
         let ((source, select), pattern, (keep, fields)) = (cache?, pattern?, pairs?);
         let mut keys: Vec<(KeyId, Vec<Expr>)> = pattern.parts.iter().map(|(_, key)| (*key, Vec::new())).collect();

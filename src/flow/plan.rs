@@ -112,7 +112,8 @@ pub struct Step {
     pub select: Option<String>,
     /// Which records match.
     pub when: Condition,
-    /// Key names with their values, the flow's key first.
+    /// Key names with their values, the flow's key first. A mirror's implied step names its keys
+    /// without values: they stand in the entry's name.
     pub keys: Vec<(KeyId, Vec<Expr>)>,
     /// Kept fields.
     pub keep: Vec<(String, Expr)>,

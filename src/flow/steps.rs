@@ -1,5 +1,6 @@
 //! Reading the steps of a flow.
 
+use super::compile::SourceInfo;
 use super::condition::{condition, expr, path};
 use super::diagnostic::{Place, Problem, Spanned};
 use super::draft::{Context, Draft, StepOrigin, good_name};
@@ -90,12 +91,17 @@ fn check_time(step: &Step, fields: &Fields<'_>, context: &Context<'_>) {
             Problem::error("lateness-without-time", place, "a step has a lateness only with a `time` of its own");
         problem.help("give the step its `time`, or set the lateness of the source").report(context.diagnostics);
     }
-    if let Some(source) = source.filter(|source| !source.has_time && !fields.has("time")) {
-        let place = fields.get("from").map_or(fields.node().place, |node| node.place);
-        let problem =
-            Problem::error("no-time", place, format!("the source `{}` says nothing of event time", source.name));
+    if let (false, Some(from)) = (fields.has("time"), fields.get("from")) {
+        has_time(source, from, context);
+    }
+}
+
+/// Without a `time` of the step, the source must have one.
+pub(super) fn has_time(source: Option<&SourceInfo>, written: &Node, context: &Context<'_>) {
+    if let Some(source) = source.filter(|source| !source.has_time) {
+        let message = format!("the source `{}` says nothing of event time", source.name);
         let help = "give the source a `time: body.…` in the configuration, or the step one of its own";
-        problem.help(help).report(context.diagnostics);
+        Problem::error("no-time", written.place, message).help(help).report(context.diagnostics);
     }
 }
 

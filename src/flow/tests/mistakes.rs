@@ -84,7 +84,7 @@ fn what_a_flow_needs() {
             "1:1 missing-field `about: nothing`: a flow needs `steps`; a flow has steps: `steps: {placed: {from: …, key: {…}}}`",
         ],
     );
-    refuses("[a, b]\n", &["1:1 wrong-type `[a, b]`: `a flow` should be a map (`name: value`), and this is a list"]);
+    refuses("[a, b]\n", &["1:1 wrong-type `[a, b]`: a flow should be a map (`name: value`), and this is a list"]);
 }
 
 #[test]
@@ -287,6 +287,22 @@ fn a_mirror_needs_its_entry() {
          within: 5s`",
         ],
     );
+}
+
+#[test]
+fn a_mirror_has_its_step_to_itself() {
+    let mirror = |name: &str, cache: &str, by: &str| {
+        let check = format!(
+            "  {name}: {{mirror: placed, in: {cache}, entry: \"o:{{order}}\", fields: {{p: price}}, within: 9s{by}}}\n"
+        );
+        let (_, found) = compile_files(&[("flow.yaml", &with_checks(&check))]);
+        found.iter().filter(|d| d.severity == super::Severity::Error).map(|d| d.code).collect::<Vec<_>>()
+    };
+    assert_eq!(mirror("fresh", "cache", ""), Vec::<&str>::new());
+    assert_eq!(mirror("paid", "cache", ""), ["duplicate-name"]);
+    assert_eq!(mirror("fresh", "untimed", ""), ["no-time"]);
+    assert_eq!(mirror("fresh", "cache", ", by: item"), ["key-not-carried"]);
+    assert_eq!(mirror("fresh", "cache", ", by: order"), ["needless-by"]);
 }
 
 #[test]
