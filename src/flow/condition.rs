@@ -6,7 +6,7 @@
 use super::diagnostic::{Diagnostics, Problem, Spanned, nearest};
 use super::expression::{ExpressionError, Program};
 use super::path::{Cursor, ROOTS, is_name, literal};
-use super::plan::{Condition, Expr, Path, Root};
+use super::plan::{Condition, Expr, Path, Root, Segment};
 
 /// Reads a condition; `each` says whether the step takes records apart.
 pub(super) fn condition(text: &Spanned<String>, each: bool, diagnostics: &Diagnostics<'_>) -> Option<Condition> {
@@ -66,7 +66,24 @@ pub(super) fn expression_error(
         Some(at) => diagnostics.part(text, at, error.length),
         None => text.place,
     };
-    Problem::error("bad-expression", place, error.message.clone())
+    let problem = Problem::error("bad-expression", place, error.message.clone());
+    match hyphenated(text.value.trim()) {
+        Some(path) => problem.help(format!("`-` is a minus; a name with it is written `'{path}'`")),
+        None => problem,
+    }
+}
+
+/// `headers.x-id` as it must be written: `headers["x-id"]`.
+fn hyphenated(text: &str) -> Option<String> {
+    let mut words = text.split('.');
+    let root = words.next().filter(|root| ROOTS.iter().any(|(name, _)| name == root))?;
+    let words: Vec<&str> = words.collect();
+    let fits = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    if !(text.contains('-') && words.iter().all(fits)) {
+        return None;
+    }
+    let segments = words.into_iter().map(|word| Segment::Field(word.to_owned())).collect();
+    Some(Path { segments, ..Path::parse(root)? }.to_string())
 }
 
 /// A path, but of nothing that is known: `order.id` where `body.order.id` was meant.

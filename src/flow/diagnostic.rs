@@ -190,13 +190,20 @@ impl<'d> Diagnostics<'d> {
     /// Where bytes of a text stand in its document; the whole text where it is written differently
     /// there (quotes with escapes, folded lines).
     pub fn part(&self, text: &Spanned<String>, at: usize, length: usize) -> Place {
-        match self.text(text.place).find(text.value.trim_end()) {
-            Some(inner) if at <= text.value.len() => {
-                let start = text.place.start + inner + at;
-                Place { start, end: start + length, ..text.place }
-            }
-            _ => text.place,
-        }
+        self.find_part(text, at, length).unwrap_or(text.place)
+    }
+
+    /// Line by line, since a block of text is indented in its document.
+    fn find_part(&self, text: &Spanned<String>, at: usize, length: usize) -> Option<Place> {
+        let before = text.value.get(..at)?;
+        let number = before.matches('\n').count();
+        let line = text.value.split('\n').nth(number)?.trim_end();
+        let written = self.text(text.place);
+        let line_start = written.match_indices('\n').nth(number.wrapping_sub(1)).map_or(0, |(newline, _)| newline + 1);
+        let indent = written[line_start..].split('\n').next()?.find(line)?;
+        let in_line = at - before.rfind('\n').map_or(0, |newline| newline + 1);
+        let start = text.place.start + line_start + indent + in_line;
+        Some(Place { start, end: start + length, ..text.place })
     }
 
     /// The line that a place begins on, from 1.

@@ -1,7 +1,7 @@
 //! Walking a map field by field: each is asked for by name and type, what was not asked for is
 //! unknown. Mistakes go to the diagnostics; the answer is then simply `None`.
 
-use super::diagnostic::{Diagnostics, Problem, Spanned, nearest};
+use super::diagnostic::{Diagnostics, Place, Problem, Spanned, nearest};
 use super::yaml::{Content, Entry, Node};
 use crate::model::time::Span;
 use chrono_tz::Tz;
@@ -37,8 +37,7 @@ impl<'a> Fields<'a> {
     pub fn get(&self, name: &'static str) -> Option<&'a Node> {
         let entry = self.entry(name)?;
         if entry.value.scalar().is_some_and(|scalar| scalar.is_null()) {
-            let problem = Problem::error("empty-value", entry.key.place, format!("`{name}` is present but empty"));
-            problem.help("give it a value, or remove the line").report(self.diagnostics);
+            empty(name, entry.key.place, self.diagnostics);
             return None;
         }
         (!matches!(entry.value.content, Content::Refused)).then_some(&entry.value)
@@ -206,10 +205,18 @@ pub fn number(node: &Node, what: &str, diagnostics: &Diagnostics<'_>) -> Option<
     value.map(|value| Spanned { value, place: node.place })
 }
 
+fn empty(name: &str, place: Place, diagnostics: &Diagnostics<'_>) {
+    let problem = Problem::error("empty-value", place, format!("`{name}` is present but empty"));
+    problem.help("give it a value, or remove it").report(diagnostics);
+}
+
 /// Reports that `what` should be something else.
 pub fn wrong_type(node: &Node, what: &str, expected: &str, diagnostics: &Diagnostics<'_>) {
     if matches!(node.content, Content::Refused) {
         return;
+    }
+    if node.scalar().is_some_and(|scalar| scalar.is_null()) {
+        return empty(what, node.place, diagnostics);
     }
     // A field's name is quoted, what stands in words ("a flow") is not.
     let what = if what.contains(' ') { what.to_owned() } else { format!("`{what}`") };

@@ -65,7 +65,7 @@ checks:
             "6:92 lateness-without-time `5s`: a step has a lateness only with a `time` of its own; give the step its `time`, \
              or set the lateness of the source",
             "7:54 bad-path `size(body)`: `each` should be a path, and this is not one; write it like `body.items`",
-            "7:66 empty-value `time`: `time` is present but empty; give it a value, or remove the line",
+            "7:66 empty-value `time`: `time` is present but empty; give it a value, or remove it",
             "9:6 missing-field `{after: placed, expect: paid}`: the check `a` needs `within`; say by when: `within: 5m`, \
              `due: \"0 3 * * *\"` or `within: end`",
             "10:23 unknown-step `pais`: there is no step `pais`; did you mean `paid`?",
@@ -192,6 +192,28 @@ fn what_is_expected_after_a_step() {
         &["bad-duration `5 min`: `5 min` is not a duration; write it like 30s, 15m, 1h30m \
                     or 1d (units: ms s m h d w y)"],
     );
+}
+
+#[test]
+fn expressions_are_pointed_into() {
+    refuses_check(
+        "\n    holds: |\n      count(paid) <=\n        last(placed).prise",
+        &["bad-expression `prise`: the step `placed` keeps no field `prise`; did you mean `price`?"],
+    );
+    let step = |parts: &str| {
+        format!(
+            "flow: f\nkey: k\nsteps:\n  a: {{from: erp, key: {{k: body.k}}, {parts}}}\nchecks: {{x: {{forbid: a}}}}\n"
+        )
+    };
+    refuses(
+        &step("keep: {x: headers.x-id}"),
+        &[
+            "4:63 bad-expression `id`: `id` is not known: a field of the record is written `body.id`; `-` is a minus; a name with \
+           it is written `'headers[\"x-id\"]'`",
+        ],
+    );
+    refuses(&step("when: \"body.type = 'x'\""), &["4:58 bad-expression `=`: `=` is not an operator; write `==`"]);
+    refuses(&step("keep: {x: }"), &["4:54 empty-value `}`: `x` is present but empty; give it a value, or remove it"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod examples;
 mod mistakes;
 mod outward;
+mod robust;
 mod structure;
 mod warnings;
 
