@@ -6,6 +6,7 @@ use crate::flow::fields::{self, Fields};
 use crate::flow::format::{Decoding, Format, Lateness, Pacing, ParseHow, ParseRule};
 use crate::flow::plan::{Carries, Clock, Path as FieldPath};
 use crate::flow::yaml::Node;
+use crate::model::strftime::TimeFormat;
 use crate::model::time::{Span, Time};
 use chrono_tz::Tz;
 use regex::Regex;
@@ -166,9 +167,8 @@ fn zone(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Tz {
 
 fn time_format(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Option<String> {
     let text = fields.text("time_format")?;
-    let bad = chrono::format::StrftimeItems::new(&text.value).any(|item| item == chrono::format::Item::Error);
-    if bad || !text.value.contains('%') {
-        Problem::error("bad-time-format", text.place, format!("`{}` is not a strftime format", text.value))
+    if let Err(message) = TimeFormat::new(&text.value) {
+        Problem::error("bad-time-format", text.place, message)
             .help("write it like `%d/%b/%Y:%H:%M:%S %z`")
             .report(diagnostics);
     }

@@ -6,6 +6,7 @@ pub mod finding;
 pub mod json;
 pub mod key;
 pub mod observation;
+pub mod strftime;
 pub mod time;
 pub mod timestamp;
 pub mod value;
