@@ -1,1 +1,81 @@
-//! One file a command: arguments in, exit code out.
+//! The command line: one file a command.
+//!
+//! ```text
+//! verify ─▶ project (configuration + flows → plan) ─▶ runtime ─▶ report ─▶ human | json | files
+//! check    the same mistakes, all at once; what steps match in a sample
+//! test     flow tests in virtual time
+//! trace    one transaction's timeline
+//! schema   JSON Schemas
+//! ```
+//!
+//! What is asked for goes to standard output, everything else to standard error. Exit codes are in
+//! [`Exit`].
+
+mod check;
+mod files;
+mod human;
+mod interrupt;
+mod progress;
+mod project;
+mod schema;
+mod table;
+mod timeline;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use human::ERROR;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+/// Follows business transactions through queues, caches, logs and databases, and tells whether each
+/// came out consistent.
+#[derive(Parser)]
+#[command(name = "throughline", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Args),
+    Schema(schema::Args),
+}
+
+/// How a command ended; what a script or a CI server acts on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Consistent; nothing is wrong.
+    Good = 0,
+    /// There are findings that count, or a flow's test failed.
+    Findings = 1,
+    /// The command, the configuration or a flow is wrong.
+    Wrong = 2,
+    /// It could not be known.
+    Unknown = 3,
+    /// It was interrupted.
+    Interrupted = 130,
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let exit = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Schema(args) => schema::run(&args),
+    };
+    let exit = exit.unwrap_or_else(|error| {
+        anstream::eprintln!("{ERROR}error{ERROR:#}: {error:#}");
+        Exit::Wrong
+    });
+    ExitCode::from(exit as u8)
+}
+
+/// Writes what was asked for to standard output, colours only where they are seen. Who reads no further
+/// has seen enough: a broken pipe is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("standard output cannot be written"),
+        _ => Ok(()),
+    }
+}

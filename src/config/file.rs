@@ -4,7 +4,7 @@ use super::{FileConfig, moment};
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned, nearest};
 use crate::flow::fields::{self, Fields};
 use crate::flow::format::{Decoding, Format, Lateness, Pacing, ParseHow, ParseRule};
-use crate::flow::plan::{Carries, Clock, Path as FieldPath};
+use crate::flow::plan::{Carries, Clock, Path as FieldPath, Root};
 use crate::flow::yaml::Node;
 use crate::model::strftime::TimeFormat;
 use crate::model::time::{Span, Time};
@@ -226,7 +226,7 @@ fn parse_rule(node: &Node, diagnostics: &Diagnostics<'_>) -> Option<ParseRule> {
     }
     fields.finish();
     let regex = pattern.and_then(|pattern| regex(&pattern, diagnostics)).map(|regex| {
-        let body = || FieldPath { root: crate::flow::plan::Root::Body, segments: vec![] };
+        let body = || FieldPath { root: Root::Body, segments: vec![] };
         (ParseHow::Regex(regex), into.unwrap_or_else(body))
     });
     let (how, into) = json.or(logfmt).or(regex)?;
@@ -238,11 +238,11 @@ fn path(fields: &Fields<'_>, name: &'static str, diagnostics: &Diagnostics<'_>) 
 }
 
 fn read_path(text: &Spanned<String>, diagnostics: &Diagnostics<'_>) -> Option<FieldPath> {
-    let path = field_path(&text.value);
+    let path = FieldPath::parse(&text.value).filter(|path| path.root != Root::Each);
     if path.is_none() {
         let problem = Problem::error("bad-path", text.place, format!("`{}` is not a path into a record", text.value));
         let in_body = format!("body.{}", text.value);
-        match field_path(&in_body) {
+        match FieldPath::parse(&in_body) {
             Some(_) => problem.help(format!("did you mean `{in_body}`?")),
             None => {
                 problem.help("paths begin with body, row, op, headers, key or meta: `body.ts`, `body.items[0].sku`")
@@ -251,34 +251,4 @@ fn read_path(text: &Spanned<String>, diagnostics: &Diagnostics<'_>) -> Option<Fi
         .report(diagnostics);
     }
     path
-}
-
-fn field_path(text: &str) -> Option<FieldPath> {
-    use crate::flow::plan::{Root, Segment};
-    let (root, mut rest) = text.split_at(text.find(['.', '[']).unwrap_or(text.len()));
-    let root = match root {
-        "body" => Root::Body,
-        "row" => Root::Row,
-        "op" => Root::Op,
-        "headers" => Root::Headers,
-        "key" => Root::Key,
-        "meta" => Root::Meta,
-        _ => return None,
-    };
-    let mut segments = Vec::new();
-    while !rest.is_empty() {
-        if let Some(field) = rest.strip_prefix('.') {
-            let end = field.find(['.', '[']).unwrap_or(field.len());
-            if end == 0 {
-                return None;
-            }
-            segments.push(Segment::Field(field[..end].to_owned()));
-            rest = &field[end..];
-        } else {
-            let (index, after) = rest.strip_prefix('[')?.split_once(']')?;
-            segments.push(Segment::Index(index.parse().ok()?));
-            rest = after;
-        }
-    }
-    Some(FieldPath { root, segments })
 }

@@ -1,17 +1,16 @@
 //! The documents that `flows:` names.
 
-use super::Config;
 use crate::flow::diagnostic::{Diagnostic, Diagnostics, Document, Problem, Severity};
 use crate::flow::fields;
 use crate::flow::yaml::Node;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-/// Reads the documents of all flows. What cannot be read is told, the others are still there.
-pub fn documents(config: &Config) -> (Vec<Document>, Vec<Diagnostic>) {
+/// Reads the documents of flows. What cannot be read is told, the others are still there.
+pub fn documents(paths: &[PathBuf]) -> (Vec<Document>, Vec<Diagnostic>) {
     let mut documents = Vec::new();
     let mut diagnostics = Vec::new();
-    for path in &config.flows {
+    for path in paths {
         match read(path) {
             Ok(document) => documents.push(document),
             Err(diagnostic) => diagnostics.push(diagnostic),
@@ -51,8 +50,9 @@ pub fn read(path: &Path) -> Result<Document, Diagnostic> {
 pub(super) fn named(node: &Node, folder: &Path, config: &Path, diagnostics: &Diagnostics<'_>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for text in fields::texts(node, "flows", diagnostics).unwrap_or_default() {
-        let path = folder.join(&text.value);
-        if !path.is_dir() {
+        // Without the `.` of `flows: .`, which messages would show before each file.
+        let path: PathBuf = folder.join(&text.value).components().filter(|c| *c != Component::CurDir).collect();
+        if !listed(&path).is_dir() {
             if !path.is_file() {
                 Problem::error("missing-file", text.place, format!("there is no file or folder {}", path.display()))
                     .help("paths are relative to the folder of the configuration")
@@ -77,9 +77,7 @@ pub(super) fn named(node: &Node, folder: &Path, config: &Path, diagnostics: &Dia
 
 /// The documents of a folder in the order of their names, tests of flows and the configuration aside.
 fn yaml_files(folder: &Path, config: &Path) -> Vec<PathBuf> {
-    // The current folder has no name when it comes from a file's parent.
-    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let names = std::fs::read_dir(listed).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let names = std::fs::read_dir(listed(folder)).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let mut files: Vec<_> = names
         .filter(|name| {
             let name = name.to_string_lossy();
@@ -91,6 +89,11 @@ fn yaml_files(folder: &Path, config: &Path) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
+}
+
+/// The folder as the file system knows it; the current one may have no name here.
+fn listed(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -2,11 +2,13 @@
 
 use super::variables::{self, Environment};
 use super::{Config, SourceConfig, file, flows};
+use crate::flow::SourceInfo;
 use crate::flow::diagnostic::{Diagnostic, Diagnostics, Document, Problem};
 use crate::flow::fields::{self, Fields};
+use crate::flow::plan::{Carries, Clock};
 use crate::flow::yaml::{self, Entry, Node};
 use crate::model::time::Span;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How far clocks may differ where nothing else is said.
 const CLOCK_SKEW: Span = Span::seconds(5);
@@ -14,47 +16,105 @@ const CLOCK_SKEW: Span = Span::seconds(5);
 /// Types of sources that a later version will know.
 const LATER: [&str; 8] = ["kafka", "rabbitmq", "postgres", "mysql", "redis", "sqlite", "otlp", "http"];
 
-/// Reads the configuration with the process's environment. `None` where a mistake stands in the way;
-/// the diagnostics say which, all at once.
-pub fn load(path: &Path) -> (Option<Config>, Vec<Diagnostic>) {
+/// What a file says, mistakes and all.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration; `None` where a mistake stands in the way.
+    pub config: Option<Config>,
+    /// As much of it as the flows can be checked against in spite of mistakes.
+    pub outline: Outline,
+    /// All that is wrong with it.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What flows need to know of a configuration.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// The files of the flows.
+    pub flows: Vec<PathBuf>,
+    /// How far clocks may differ.
+    pub clock_skew: Span,
+    /// The sources.
+    pub sources: Vec<SourceInfo>,
+}
+
+/// Reads the configuration with the process's environment.
+pub fn load(path: &Path) -> Loaded {
     match flows::read(path) {
         Ok(document) => from_document(document, &|name| std::env::var(name).ok()),
         Err(diagnostic) => {
             let help = "`-c FILE` names the configuration; without it, it is throughline.yaml in this folder";
-            (None, vec![Diagnostic { help: Some(help.into()), ..diagnostic }])
+            let diagnostics = vec![Diagnostic { help: Some(help.into()), ..diagnostic }];
+            Loaded { config: None, outline: Outline::empty(), diagnostics }
         }
     }
 }
 
-/// The same from a text that has been read already.
-pub(super) fn from_document(document: Document, environment: &Environment<'_>) -> (Option<Config>, Vec<Diagnostic>) {
-    let documents = [document];
-    let diagnostics = Diagnostics::new(&documents);
-    let config = yaml::parse(0, &diagnostics).and_then(|mut root| {
-        variables::substitute(&mut root, environment, &diagnostics);
-        config(&root, &documents[0].path, &diagnostics)
-    });
-    let config = config.filter(|_| !diagnostics.has_errors());
-    (config, diagnostics.into_list())
+impl Outline {
+    fn empty() -> Outline {
+        Outline { flows: Vec::new(), clock_skew: CLOCK_SKEW, sources: Vec::new() }
+    }
 }
 
-fn config(root: &Node, path: &Path, diagnostics: &Diagnostics<'_>) -> Option<Config> {
+/// The same from a text that has been read already.
+pub(super) fn from_document(document: Document, environment: &Environment<'_>) -> Loaded {
+    let documents = [document];
+    let diagnostics = Diagnostics::new(&documents);
+    let root = yaml::parse(0, &diagnostics).map(|mut root| {
+        variables::substitute(&mut root, environment, &diagnostics);
+        root
+    });
+    let path = &documents[0].path;
+    let (outline, sources) =
+        root.and_then(|root| config(&root, path, &diagnostics)).unwrap_or((Outline::empty(), Vec::new()));
+    let config = (!diagnostics.has_errors()).then(|| Config {
+        path: path.clone(),
+        flows: outline.flows.clone(),
+        clock_skew: outline.clock_skew,
+        sources,
+    });
+    Loaded { config, outline, diagnostics: diagnostics.into_list() }
+}
+
+/// Reads all of it. A source with mistakes is in the outline alone.
+fn config(root: &Node, path: &Path, diagnostics: &Diagnostics<'_>) -> Option<(Outline, Vec<SourceConfig>)> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let fields = Fields::new(root, "the configuration", diagnostics)?;
     let flows = fields.required("flows", "say where the flows are: `flows: flows/`, or a list of files");
-    let flows = flows.map(|node| flows::named(node, folder, path, diagnostics));
+    let flows = flows.map(|node| flows::named(node, folder, path, diagnostics)).unwrap_or_default();
     let clock_skew = fields.duration("clock_skew").map_or(CLOCK_SKEW, |span| span.value);
-    let sources = fields
+    let entries = fields
         .required("sources", "name what is read: `sources: {events: {type: file, path: events.jsonl, format: json}}`")
         .and_then(|node| fields::map(node, "sources", diagnostics));
-    if let (Some([]), Some(node)) = (sources, root.get("sources")) {
+    if let (Some([]), Some(node)) = (entries, root.get("sources")) {
         Problem::error("empty-value", node.place, "there are no sources")
             .help("name at least one: `events: {type: file, path: events.jsonl, format: json, time: body.ts}`")
             .report(diagnostics);
     }
-    let sources = sources?.iter().filter_map(|entry| source(entry, folder, diagnostics)).collect();
+    let (mut infos, mut sources) = (Vec::new(), Vec::new());
+    for entry in entries.unwrap_or_default() {
+        let source = source(entry, folder, diagnostics);
+        infos.push(source.as_ref().map_or_else(|| unknown(&entry.key.value), SourceConfig::info));
+        sources.extend(source);
+    }
     fields.finish();
-    Some(Config { path: path.to_owned(), flows: flows?, clock_skew, sources })
+    Some((Outline { flows, clock_skew, sources: infos }, sources))
+}
+
+/// What flows may assume of a source that could not be read: its name, and nothing to complain of.
+fn unknown(name: &str) -> SourceInfo {
+    SourceInfo {
+        name: name.to_owned(),
+        carries: Carries::Lines,
+        clock: Clock::PerPart,
+        resolution: Span::ZERO,
+        lateness: Span::ZERO,
+        lateness_end: false,
+        skips_versions: false,
+        has_time: true,
+        default_dedupe_is_position: false,
+        retention: None,
+    }
 }
 
 fn source(entry: &Entry, folder: &Path, diagnostics: &Diagnostics<'_>) -> Option<SourceConfig> {
@@ -75,13 +135,10 @@ fn source(entry: &Entry, folder: &Path, diagnostics: &Diagnostics<'_>) -> Option
             Some(SourceConfig { name: name.clone(), file: file? })
         }
         later if LATER.contains(&later) => {
-            Problem::error(
-                "not-in-this-version",
-                kind.place,
-                format!("sources of type `{later}` are not in this version"),
-            )
-            .help("`type: file` reads a recording of it: one JSON document a line, CSV, logfmt or a log")
-            .report(diagnostics);
+            let message = format!("sources of type `{later}` are not in this version");
+            Problem::error("not-in-this-version", kind.place, message)
+                .help("`type: file` reads a recording of it: one JSON document a line, CSV, logfmt or a log")
+                .report(diagnostics);
             None
         }
         other => {
@@ -99,7 +156,6 @@ mod tests {
     use super::*;
     use crate::config::schema;
     use crate::flow::format::{Format, Lateness};
-    use crate::flow::plan::{Carries, Clock};
     use std::fmt::Write;
 
     /// A folder with a flow, so that `flows:` can be right.
@@ -113,7 +169,7 @@ mod tests {
         let folder = folder();
         let document = Document { path: folder.path().join("throughline.yaml"), text: text.into() };
         let environment = |name: &str| (name == "EVENTS").then(|| "given.jsonl".to_owned());
-        let (config, diagnostics) = from_document(document, &environment);
+        let Loaded { config, diagnostics, .. } = from_document(document, &environment);
         let mut told = String::new();
         diagnostics.iter().for_each(|d| {
             let _ = write!(told, "{d}");
@@ -230,7 +286,7 @@ sources:
 
     #[test]
     fn a_missing_file_is_named() {
-        let (config, diagnostics) = load(Path::new("/nowhere/throughline.yaml"));
+        let Loaded { config, diagnostics, .. } = load(Path::new("/nowhere/throughline.yaml"));
         assert!(config.is_none());
         assert!(diagnostics[0].to_string().contains("/nowhere/throughline.yaml cannot be read"), "{}", diagnostics[0]);
     }

@@ -14,9 +14,10 @@ pub mod moment;
 pub mod schema;
 mod variables;
 
-pub use load::load;
+pub use load::{Loaded, Outline, load};
 
-use crate::flow::format::{Decoding, Pacing};
+use crate::flow::SourceInfo;
+use crate::flow::format::{Decoding, Lateness, Pacing};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::{Span, Time};
 use std::path::PathBuf;
@@ -60,4 +61,33 @@ pub struct FileConfig {
     pub clock: Clock,
     /// The unit its times are rounded to; zero where they are exact.
     pub resolution: Span,
+}
+
+impl SourceConfig {
+    /// What the flow language needs to know of it.
+    pub fn info(&self) -> SourceInfo {
+        let FileConfig { decoding, pacing, carries, clock, resolution, .. } = &self.file;
+        SourceInfo {
+            name: self.name.clone(),
+            carries: *carries,
+            clock: *clock,
+            resolution: *resolution,
+            lateness: match pacing.lateness {
+                Lateness::Span(span) => span,
+                Lateness::End => Span::ZERO,
+            },
+            lateness_end: pacing.lateness == Lateness::End,
+            skips_versions: false,
+            has_time: decoding.time.is_some(),
+            default_dedupe_is_position: true,
+            retention: None,
+        }
+    }
+}
+
+impl Config {
+    /// What the flow language needs to know of the sources.
+    pub fn source_infos(&self) -> Vec<SourceInfo> {
+        self.sources.iter().map(SourceConfig::info).collect()
+    }
 }

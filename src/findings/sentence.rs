@@ -48,6 +48,7 @@ impl fmt::Display for Record<'_> {
             _ => String::new(),
         };
         writeln!(f, "  {DIM}expected{DIM:#}  {}{by_when}", self.expected)?;
+        self.fmt_keys(f)?;
         self.fmt_seen(f)?;
         if let Some(millis) = self.healed_after_ms {
             writeln!(f, "  {DIM}healed{DIM:#}    after {}", Span(millis.saturating_mul(1_000_000)))?;
@@ -60,6 +61,21 @@ impl fmt::Display for Record<'_> {
 }
 
 impl Record<'_> {
+    /// The keys beside the transaction's own, by which its records can be searched for elsewhere.
+    fn fmt_keys(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.keys.iter().flat_map(|(name, values)| values.iter().map(move |value| (*name, *value)));
+        let others: Vec<_> = keys.filter(|(_, value)| *value != self.key).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        write!(f, "  {DIM}keys{DIM:#}    ")?;
+        others.iter().take(SEEN_MAX).try_for_each(|(name, value)| write!(f, "  {name}={}", Shown(value)))?;
+        match others.len().saturating_sub(SEEN_MAX) {
+            0 => writeln!(f),
+            more => writeln!(f, "  … and {more} more"),
+        }
+    }
+
     fn fmt_seen(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.seen.is_empty() {
             writeln!(f, "  {DIM}seen{DIM:#}      nothing of it")?;
@@ -152,10 +168,12 @@ mod tests {
         finding.status = Status::Healed;
         finding.healed_after = Some(Span::seconds(90));
         finding.seen = (0..10).flat_map(|_| finding.seen.clone()).collect();
+        finding.keys.extend((0..9).map(|n| ("item".to_owned(), format!("i-{n}"))));
         let shown = plain(&Record::of(&finding, sample::names(&plan)));
         assert!(shown.contains("lost_message, healed"), "{shown}");
         assert!(shown.contains("healed    after 1m30s"), "{shown}");
-        assert!(shown.contains("… and 2 more"), "{shown}");
+        assert!(shown.contains("\n            … and 2 more"), "{shown}");
+        assert!(shown.contains("keys      item=i-0  item=i-1") && shown.contains("item=i-7  … and 1 more"), "{shown}");
     }
 
     #[test]

@@ -1,0 +1,282 @@
+//! What `verify` tells a person: the account as tables, what the verdict rests on, the worst findings,
+//! and one last line.
+
+use super::Exit;
+use super::table::{Table, thousands};
+use crate::findings::record::Record;
+use crate::findings::sentence::{self, BOLD, DIM};
+use crate::findings::summary::{CheckSummary, FlowSummary, Named, SourceSummary, Summary, Vacuous};
+use crate::findings::{Names, order};
+use crate::model::finding::Finding;
+use crate::model::verdict::Severity;
+use anstyle::{AnsiColor, Style};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Good news.
+pub const GOOD: Style = Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+/// Bad news.
+pub const ERROR: Style = Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
+/// What needs a look.
+pub const WARNING: Style = Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
+
+/// How much is told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Detail {
+    /// The last line alone.
+    Quiet,
+    /// What a person wants to see first.
+    Normal,
+    /// More findings and samples.
+    Verbose,
+}
+
+impl Detail {
+    /// How many findings are spelt out.
+    fn findings(self) -> usize {
+        match self {
+            Detail::Quiet => 0,
+            Detail::Normal => 10,
+            Detail::Verbose => 200,
+        }
+    }
+
+    /// How many samples of unreadable records are shown, a reason.
+    fn samples(self) -> usize {
+        if self == Detail::Verbose { usize::MAX } else { 3 }
+    }
+}
+
+/// A run to be told.
+pub struct Story<'a> {
+    /// The account.
+    pub summary: &'a Summary,
+    /// What a green verdict would be silent about.
+    pub vacuous: &'a [Vacuous],
+    /// The findings, sorted.
+    pub findings: &'a [Finding],
+    /// The names of their indexes.
+    pub names: Names<'a>,
+    /// Whether a finding is known from an earlier run.
+    pub known: &'a dyn Fn(&Finding) -> bool,
+    /// How it ends.
+    pub exit: Exit,
+    /// How much is told.
+    pub detail: Detail,
+}
+
+impl Story<'_> {
+    /// The whole text.
+    pub fn tell(&self) -> String {
+        let mut out = String::new();
+        if self.detail > Detail::Quiet {
+            for (name, flow) in self.summary.flows.iter() {
+                tell_flow(name, flow, &mut out);
+            }
+            self.tell_sources(&mut out);
+            self.tell_findings(&mut out);
+            for vacuous in self.vacuous {
+                let _ = writeln!(out, "{WARNING}warning{WARNING:#}: {vacuous}");
+            }
+        }
+        let _ = writeln!(out, "{}", self.last_line());
+        out
+    }
+
+    fn tell_sources(&self, out: &mut String) {
+        let mut table = Table::default();
+        let heading =
+            ["source", "records", "matched", "unmatched", "undecodable", "beyond lateness", "unattached", "from – to"];
+        table.row(heading.map(|cell| (cell.to_string(), DIM)));
+        for (name, source) in self.summary.sources.iter() {
+            table.row(source_row(name, source));
+        }
+        out.push_str(&table.lines(0));
+        for (name, source) in self.summary.sources.iter() {
+            for problem in &source.problems {
+                let _ = writeln!(
+                    out,
+                    "{WARNING}{}{WARNING:#} of {BOLD}{name}{BOLD:#}: {}",
+                    thousands(problem.count),
+                    problem.reason
+                );
+                let shown = problem.samples.iter().take(self.detail.samples());
+                shown.for_each(|sample| {
+                    let _ = writeln!(out, "  {}", sentence::Shown(sample));
+                });
+            }
+        }
+        out.push('\n');
+    }
+
+    fn tell_findings(&self, out: &mut String) {
+        let new = || self.findings.iter().filter(|finding| !(self.known)(finding));
+        let shown = order::worst(new(), self.detail.findings());
+        for finding in &shown {
+            let _ = writeln!(out, "{}", Record::of(finding, self.names));
+        }
+        let mut rest: BTreeMap<(u16, u16), usize> = BTreeMap::new();
+        new().for_each(|finding| *rest.entry((finding.flow, finding.check)).or_default() += 1);
+        shown.iter().for_each(|finding| *rest.entry((finding.flow, finding.check)).or_default() -= 1);
+        let more: usize = rest.values().sum();
+        if more > 0 {
+            let of = rest.iter().filter(|(_, count)| **count > 0).map(|((flow, check), count)| {
+                let flow = &self.names.plan.flows[*flow as usize];
+                format!("{} {} / {}", thousands(*count as u64), flow.name, flow.checks[*check as usize].name)
+            });
+            let of: Vec<_> = of.collect();
+            let _ = writeln!(out, "… and {} more: {}.", thousands(more as u64), of.join(", "));
+            let _ =
+                writeln!(out, "{DIM}`--findings FILE` writes all of them, `trace KEY` shows one transaction.{DIM:#}\n");
+        }
+    }
+
+    /// The verdict in one line.
+    pub fn last_line(&self) -> String {
+        let transactions = &self.summary.transactions;
+        let counts = &self.summary.findings;
+        let numbers = format!(
+            "{} consistent, {} inconsistent, {} undecided{}",
+            thousands(transactions.consistent),
+            thousands(transactions.inconsistent),
+            thousands(transactions.undecided),
+            reasons(&self.summary.undecided)
+        );
+        let findings = match counts.critical + counts.warning + counts.info {
+            0 => "no findings".to_owned(),
+            _ => format!("findings: {}", severities(counts.critical, counts.warning, counts.info, counts.known)),
+        };
+        let (style, word) = match self.exit {
+            Exit::Good if counts.critical + counts.warning > 0 => (GOOD, "nothing new"),
+            Exit::Good => (GOOD, "consistent"),
+            Exit::Findings | Exit::Wrong => (ERROR, "inconsistent"),
+            Exit::Unknown => (WARNING, "not known"),
+            Exit::Interrupted => (WARNING, "interrupted"),
+        };
+        format!("{style}{word}{style:#}: {numbers}; {findings}")
+    }
+}
+
+fn tell_flow(name: &str, flow: &FlowSummary, out: &mut String) {
+    let mut table = Table::default();
+    let heading = ["", "judged", "passed", "broken", "undecided", ""].map(|cell| (cell.to_string(), DIM));
+    table.row(heading);
+    let transactions = &flow.transactions;
+    let decided = transactions.consistent + transactions.inconsistent;
+    table.row(row(
+        (name.to_owned(), BOLD),
+        [decided, transactions.consistent, transactions.inconsistent, transactions.undecided],
+        reasons(&flow.undecided),
+    ));
+    for (check, counts) in flow.checks.iter() {
+        let CheckSummary { judged, passed, broken, undecided, reasons: by } = counts;
+        table.row(row((format!("  {check}"), Style::new()), [*judged, *passed, *broken, *undecided], reasons(by)));
+    }
+    out.push_str(&table.lines(0));
+    for (step, counts) in flow.steps.iter().filter(|(_, counts)| counts.unattached > 0) {
+        let (unattached, all) = (thousands(counts.unattached), thousands(counts.observations));
+        let _ = writeln!(out, "  {WARNING}{unattached}{WARNING:#} of {all} `{step}` joined no transaction");
+    }
+    for (limit, count) in flow.limits.iter() {
+        let _ = writeln!(
+            out,
+            "  {WARNING}limit{WARNING:#} `{limit}` was hit {} times: a key of the flow is probably wrong",
+            thousands(*count)
+        );
+    }
+    out.push('\n');
+}
+
+fn row(name: (String, Style), counts: [u64; 4], note: String) -> Vec<(String, Style)> {
+    let [judged, passed, broken, undecided] = counts;
+    let plain = Style::new();
+    let lit = |count: u64, style: Style| (thousands(count), if count > 0 { style } else { DIM });
+    vec![
+        name,
+        lit(judged, plain),
+        lit(passed, plain),
+        lit(broken, ERROR),
+        lit(undecided, WARNING),
+        (note.trim_start().to_owned(), DIM),
+    ]
+}
+
+fn source_row(name: &str, source: &SourceSummary) -> Vec<(String, Style)> {
+    let plain = Style::new();
+    let lit = |count: u64| (thousands(count), if count > 0 { WARNING } else { DIM });
+    let span = match (&source.failure, source.from.0.is_finite() && source.to.0.is_finite()) {
+        (Some(why), _) => (format!("failed: {why}"), ERROR),
+        (None, true) => (format!("{} – {}", source.from.0, source.to.0), plain),
+        (None, false) => (String::new(), plain),
+    };
+    vec![
+        (name.to_owned(), BOLD),
+        (thousands(source.records), plain),
+        (thousands(source.matched), plain),
+        (thousands(source.unmatched), if source.unmatched > 0 { plain } else { DIM }),
+        lit(source.undecodable),
+        lit(source.beyond_lateness),
+        lit(source.unattached),
+        span,
+    ]
+}
+
+/// ` (12 after_recording, 3 gap)`, or nothing.
+fn reasons(by: &Named<u64>) -> String {
+    if by.is_empty() {
+        return String::new();
+    }
+    let each: Vec<_> = by.iter().map(|(reason, count)| format!("{} {reason}", thousands(*count))).collect();
+    format!(" ({})", each.join(", "))
+}
+
+fn severities(critical: u64, warning: u64, info: u64, known: u64) -> String {
+    let mut parts: Vec<String> = [(critical, Severity::Critical), (warning, Severity::Warning), (info, Severity::Info)]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, severity)| format!("{} {severity}", thousands(count)))
+        .collect();
+    if known > 0 {
+        parts.push(format!("{} of them known", thousands(known)));
+    }
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{sample, summary};
+
+    fn told(exit: Exit, findings: &[Finding], known: bool, detail: Detail) -> String {
+        let plan = sample::plan();
+        let summary = sample::summary();
+        let vacuous = summary::vacuous(&summary, &plan);
+        let names = sample::names(&plan);
+        let story = Story { summary: &summary, vacuous: &vacuous, findings, names, known: &|_| known, exit, detail };
+        anstream::adapter::strip_str(&story.tell()).to_string()
+    }
+
+    #[test]
+    fn a_run_is_told_from_the_account_to_the_verdict() {
+        insta::assert_snapshot!(told(Exit::Findings, &[sample::finding()], false, Detail::Normal));
+    }
+
+    #[test]
+    fn quiet_leaves_the_verdict() {
+        let told = told(Exit::Findings, &[sample::finding()], false, Detail::Quiet);
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(
+            told.starts_with("inconsistent: 7 consistent, 1 inconsistent, 2 undecided (2 after_recording)"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_shown_is_counted_by_check() {
+        let many: Vec<_> = (0..1500).map(|i| Finding { key: format!("o-{i}"), ..sample::finding() }).collect();
+        let shown = told(Exit::Findings, &many, false, Detail::Normal);
+        assert!(shown.contains("… and 1,490 more: 1,490 order-payment / settled."), "{shown}");
+        let shown = told(Exit::Good, &many, true, Detail::Normal);
+        assert!(!shown.contains("more:") && shown.contains("nothing new: "), "{shown}");
+    }
+}

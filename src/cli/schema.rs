@@ -1,0 +1,33 @@
+//! `throughline schema`: the JSON Schemas that editors and other programs build on.
+
+use super::Exit;
+use crate::{config, findings};
+
+/// Print a JSON Schema
+#[derive(clap::Args)]
+pub struct Args {
+    /// What it describes
+    #[arg(value_enum)]
+    of: Of,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Of {
+    /// The configuration, throughline.yaml
+    Config,
+    /// A line of `verify --findings`
+    Finding,
+    /// The document of `verify --format json`
+    Verify,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let schema = match args.of {
+        Of::Config => config::schema::schema(),
+        Of::Finding => findings::schema::finding(),
+        Of::Verify => findings::schema::verify(),
+    };
+    super::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
+    Ok(Exit::Good)
+}
