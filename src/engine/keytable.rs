@@ -16,6 +16,7 @@
 //! slots use one bit more. The nodes are touched only to confirm that a key with the same tag is the
 //! same key.
 
+use super::store::prefetch;
 use serde::{Deserialize, Serialize};
 
 /// The smallest table: 2^4 slots.
@@ -146,16 +147,7 @@ impl KeyTable {
     /// Asks the processor to bring the slot of `hash` near, for a [`KeyTable::find`] that comes soon.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let place: *const u64 = &self.slots[self.home(hash)];
-            // SAFETY: `place` points into the table, and a prefetch neither reads nor writes what a
-            // program can see; it would be harmless at any address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = hash;
+        prefetch(&self.slots[self.home(hash)]);
     }
 
     fn bits(&self) -> u32 {
