@@ -75,7 +75,7 @@ impl Engine {
                 match self.state.table.find(key.hash, |_| true) {
                     Some(index) if index & TRANSACTION != 0 => self.state.store.prefetch(index & !TRANSACTION),
                     Some(index) => self.state.nodes.prefetch(index),
-                    None => {}
+                    None => self.state.filter.prefetch(key.hash),
                 }
             }
         }
