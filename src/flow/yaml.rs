@@ -258,7 +258,11 @@ impl Builder<'_> {
             let key = self.key(piece, rest_of_torn);
             let Some(value) = self.pieces.next() else { break };
             let nothing = value.place.start == value.place.end && matches!(value.kind, Kind::Scalar(_));
-            let value = self.node(value, flow);
+            let mut value = self.node(value, flow);
+            if nothing {
+                // What is not there is shown at its name.
+                value.place = key_place;
+            }
             if rest_of_torn && nothing {
                 tearing = key.is_some_and(|name| !traps::closes(&name));
                 continue;

@@ -208,12 +208,12 @@ fn expressions_are_pointed_into() {
     refuses(
         &step("keep: {x: headers.x-id}"),
         &[
-            "4:63 bad-expression `id`: `id` is not known: a field of the record is written `body.id`; `-` is a minus; a name with \
+            "4:56 bad-expression `id`: `id` is not known: a field of the record is written `body.id`; `-` is a minus; a name with \
            it is written `'headers[\"x-id\"]'`",
         ],
     );
-    refuses(&step("when: \"body.type = 'x'\""), &["4:58 bad-expression `=`: `=` is not an operator; write `==`"]);
-    refuses(&step("keep: {x: }"), &["4:54 empty-value `}`: `x` is present but empty; give it a value, or remove it"]);
+    refuses(&step("when: \"body.type = 'x'\""), &["4:53 bad-expression `=`: `=` is not an operator; write `==`"]);
+    refuses(&step("keep: {x: }"), &["4:43 empty-value `x`: `x` is present but empty; give it a value, or remove it"]);
 }
 
 #[test]
