@@ -93,6 +93,7 @@ impl Story<'_> {
         }
         out.push_str(&table.lines(0));
         for (name, source) in self.summary.sources.iter() {
+            tell_holes(name, source, self.detail, out);
             for problem in &source.problems {
                 let _ = writeln!(
                     out,
@@ -102,7 +103,10 @@ impl Story<'_> {
                 );
                 let shown = problem.samples.iter().take(self.detail.samples());
                 shown.for_each(|sample| {
-                    let _ = writeln!(out, "  {}", sentence::Shown(sample));
+                    let _ = writeln!(out, "  {}: {}", sample.place, sentence::Shown(&sample.detail));
+                    if !sample.text.is_empty() {
+                        let _ = writeln!(out, "    {DIM}{}{DIM:#}", sentence::Shown(&sample.text));
+                    }
                 });
             }
         }
@@ -173,9 +177,17 @@ fn tell_flow(name: &str, flow: &FlowSummary, out: &mut String) {
         table.row(row((format!("  {check}"), Style::new()), [*judged, *passed, *broken, *undecided], reasons(by)));
     }
     out.push_str(&table.lines(0));
-    for (step, counts) in flow.steps.iter().filter(|(_, counts)| counts.unattached > 0) {
-        let (unattached, all) = (thousands(counts.unattached), thousands(counts.observations));
-        let _ = writeln!(out, "  {WARNING}{unattached}{WARNING:#} of {all} `{step}` joined no transaction");
+    for (step, counts) in flow.steps.iter() {
+        let troubles = [
+            (counts.unattached, "observations joined no transaction"),
+            (counts.not_keys, "key values are no keys: empty text, objects, true or false"),
+            (counts.when_errors, "records on which its `when` failed, which is no match"),
+            (counts.key_errors, "values of `key` or `dedupe_by` failed, which is null"),
+            (counts.keep_errors, "values of `keep` failed, which is null"),
+        ];
+        for (count, trouble) in troubles.into_iter().filter(|(count, _)| *count > 0) {
+            let _ = writeln!(out, "  {WARNING}{}{WARNING:#} `{step}`: {trouble}", thousands(count));
+        }
     }
     for (limit, count) in flow.limits.iter() {
         let _ = writeln!(
@@ -185,6 +197,28 @@ fn tell_flow(name: &str, flow: &FlowSummary, out: &mut String) {
         );
     }
     out.push('\n');
+}
+
+/// Where records may be missing, and what else is odd about the times of a source.
+fn tell_holes(name: &str, source: &SourceSummary, detail: Detail, out: &mut String) {
+    for gap in source.gaps.iter().take(detail.samples()) {
+        let _ = writeln!(
+            out,
+            "{WARNING}gap{WARNING:#} of {BOLD}{name}{BOLD:#}: {} – {}: {}",
+            gap.from.0, gap.to.0, gap.why
+        );
+    }
+    let more = source.gaps.len().saturating_sub(detail.samples()) as u64 + source.gaps_more;
+    if more > 0 {
+        let _ = writeln!(out, "… and {} more gaps of {BOLD}{name}{BOLD:#}", thousands(more));
+    }
+    if source.lone > 0 {
+        let _ = writeln!(
+            out,
+            "{WARNING}{}{WARNING:#} of {BOLD}{name}{BOLD:#}: far from all other times, so they vouch for nothing (`jump_max`)",
+            thousands(source.lone)
+        );
+    }
 }
 
 fn row(name: (String, Style), counts: [u64; 4], note: String) -> Vec<(String, Style)> {
@@ -204,7 +238,7 @@ fn row(name: (String, Style), counts: [u64; 4], note: String) -> Vec<(String, St
 fn source_row(name: &str, source: &SourceSummary) -> Vec<(String, Style)> {
     let plain = Style::new();
     let lit = |count: u64| (thousands(count), if count > 0 { WARNING } else { DIM });
-    let span = match (&source.failure, source.from.0.is_finite() && source.to.0.is_finite()) {
+    let span = match (source.failures.first(), source.from.0.is_finite() && source.to.0.is_finite()) {
         (Some(why), _) => (format!("failed: {why}"), ERROR),
         (None, true) => (format!("{} – {}", source.from.0, source.to.0), plain),
         (None, false) => (String::new(), plain),

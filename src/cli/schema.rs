@@ -1,7 +1,7 @@
 //! `throughline schema`: the JSON Schemas that editors and other programs build on.
 
 use super::Exit;
-use crate::{config, findings};
+use crate::{config, findings, flow};
 
 /// Print a JSON Schema
 #[derive(clap::Args)]
@@ -13,6 +13,8 @@ pub struct Args {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Of {
+    /// A flow, or a document of shared steps
+    Flow,
     /// The configuration, throughline.yaml
     Config,
     /// A line of `verify --findings`
@@ -24,6 +26,7 @@ enum Of {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let schema = match args.of {
+        Of::Flow => flow::schema(),
         Of::Config => config::schema::schema(),
         Of::Finding => findings::schema::finding(),
         Of::Verify => findings::schema::verify(),

@@ -129,7 +129,7 @@ impl Run<'_> {
         for problem in &source.problems {
             let _ = writeln!(out, "{}: {}", problem.reason, problem.count);
             problem.samples.iter().for_each(|sample| {
-                let _ = writeln!(out, "  {sample}");
+                let _ = writeln!(out, "  {}: {}", sample.place, sample.detail);
             });
         }
         case.set_classname("sources").set_system_out(out);

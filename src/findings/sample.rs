@@ -163,9 +163,14 @@ pub fn summary() -> Summary {
         problems: vec![Problem {
             reason: "not valid JSON".into(),
             count: 1,
-            samples: vec!["events.jsonl:9: it ends within a string".into()],
+            samples: vec![Sample {
+                place: "events.jsonl:9".into(),
+                detail: "it ends within a string".into(),
+                text: "{\"type\": \"Order".into(),
+            }],
         }],
-        failure: None,
+        failures: vec![],
+        ..SourceSummary::unreadable(String::new())
     };
     Summary {
         transactions: flow.transactions,

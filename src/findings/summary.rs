@@ -3,6 +3,7 @@
 
 use super::record::Moment;
 use crate::flow::plan::Plan;
+use crate::model::time::Time;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -78,10 +79,20 @@ pub struct StepSummary {
     pub unattached: u64,
     /// Those whose effect had been seen before.
     pub redelivered: u64,
+    /// Key values that were null or absent.
+    pub null_keys: u64,
+    /// Key values that are no keys: empty text, objects, true and false.
+    pub not_keys: u64,
+    /// Errors of expressions in `when`: no match.
+    pub when_errors: u64,
+    /// Errors of expressions in `key` and `dedupe_by`: null.
+    pub key_errors: u64,
+    /// Errors of expressions in `keep`: null.
+    pub keep_errors: u64,
 }
 
 /// One source.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SourceSummary {
     /// Records read.
     pub records: u64,
@@ -93,27 +104,59 @@ pub struct SourceSummary {
     pub undecodable: u64,
     /// Records older than the source's progress.
     pub beyond_lateness: u64,
+    /// Records outside of `--since` and `--until`.
+    pub outside: u64,
+    /// Records whose time stands so far from all others that it vouches for nothing.
+    pub lone: u64,
     /// Observations that joined no transaction.
     pub unattached: u64,
     /// The oldest event time; null where there is none.
     pub from: Moment,
     /// The newest event time; null where there is none.
     pub to: Moment,
-    /// What could not be used: counts with samples.
+    /// Files that it was read from.
+    pub files: u64,
+    /// Stretches of time in which records may be missing; the first of them.
+    pub gaps: Vec<Gap>,
+    /// How many more gaps there are.
+    pub gaps_more: u64,
+    /// What could not be decoded, by reason, with samples.
     pub problems: Vec<Problem>,
     /// Why it could not be read to its end.
-    pub failure: Option<String>,
+    pub failures: Vec<String>,
 }
 
-/// Records of one source that could not be used, for one reason.
+/// A stretch of time in which records may be missing.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Gap {
+    /// Included.
+    pub from: Moment,
+    /// Included; null where its end was never seen.
+    pub to: Moment,
+    /// Why.
+    pub why: String,
+}
+
+/// Records of one source that could not be decoded, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// Why.
     pub reason: String,
     /// How many.
     pub count: u64,
-    /// Some of them: place and detail.
-    pub samples: Vec<String>,
+    /// The first of them.
+    pub samples: Vec<Sample>,
+}
+
+/// A record that could not be decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Sample {
+    /// Where it stands, such as `events.jsonl:12`.
+    pub place: String,
+    /// What is wrong with it.
+    pub detail: String,
+    /// How it begins; empty where the source redacts.
+    pub text: String,
 }
 
 /// Findings by severity.
@@ -179,6 +222,29 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "object", "additionalProperties": generator.subschema_for::<T>()})
+    }
+}
+
+impl SourceSummary {
+    /// Of a source that could not be read at all.
+    pub fn unreadable(why: String) -> SourceSummary {
+        SourceSummary {
+            records: 0,
+            matched: 0,
+            unmatched: 0,
+            undecodable: 0,
+            beyond_lateness: 0,
+            outside: 0,
+            lone: 0,
+            unattached: 0,
+            from: Moment(Time::MIN),
+            to: Moment(Time::MAX),
+            files: 0,
+            gaps: Vec::new(),
+            gaps_more: 0,
+            problems: Vec::new(),
+            failures: vec![why],
+        }
     }
 }
 
@@ -260,10 +326,10 @@ impl fmt::Display for Vacuous {
 pub fn vacuous(summary: &Summary, plan: &Plan) -> Vec<Vacuous> {
     let mut all = Vec::new();
     for (name, source) in summary.sources.iter() {
-        match &source.failure {
-            Some(why) => all.push(Vacuous::Failed { source: name.into(), why: why.clone() }),
-            None if source.records == 0 => all.push(Vacuous::Empty { source: name.into() }),
-            None => {}
+        let failed = |why: &String| Vacuous::Failed { source: name.into(), why: why.clone() };
+        all.extend(source.failures.iter().map(failed));
+        if source.records == 0 && source.failures.is_empty() {
+            all.push(Vacuous::Empty { source: name.into() });
         }
     }
     for (flow, (name, account)) in plan.flows.iter().zip(summary.flows.iter()) {
