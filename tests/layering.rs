@@ -61,7 +61,11 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Reviewed exceptions: the file, what it may name, and why.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[(
+    "src/flow/expression/parse.rs",
+    "std::thread",
+    "the CEL parser recurses deeply and is given a stack of its own",
+)];
 
 #[test]
 fn folders_import_only_what_the_table_allows() {
