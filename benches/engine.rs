@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use throughline::engine::{Engine, Input, Output, Pace};
 use throughline::flow::plan::{Carries, Clock};
-use throughline::flow::{Document, SourceInfo, compile};
+use throughline::flow::{SourceInfo, compile};
+use throughline::flow::diagnostic::Document;
 use throughline::model::observation::{Batch, Dedupe, Position};
 use throughline::model::time::{Span, Time};
 use throughline::model::value::Value;
@@ -72,9 +73,13 @@ fn main() {
         name: "events".into(),
         carries: Carries::Lines,
         clock: Clock::PerPart,
+        resolution: Span::ZERO,
         lateness: Span::seconds(120),
+        lateness_end: false,
+        skips_versions: false,
         has_time: true,
-        ..SourceInfo::default()
+        default_dedupe_is_position: true,
+        retention: None,
     };
     let document = Document { path: "order.yaml".into(), text: FLOW.into() };
     let (plan, diagnostics) = compile(&[document], &[source], Span::seconds(5));

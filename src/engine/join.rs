@@ -13,7 +13,7 @@
 
 use super::history::{self, Entry, Head};
 use super::limits::{self, Limit};
-use super::node::Bound;
+use super::node::{Bound, Nodes};
 use super::parking::{Parked, Waiting};
 use super::store::Transaction;
 use super::wheel::Wake;
@@ -36,6 +36,14 @@ pub(super) struct Spread {
     pub transaction: u32,
     /// The binding moved to an earlier time: what joined by it binds its own keys earlier too.
     pub again: bool,
+}
+
+/// A key of an observation, and its binding to one transaction where that is in time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tie {
+    node: u32,
+    rank: Option<u8>,
+    in_time: Option<Time>,
 }
 
 impl Engine {
@@ -140,14 +148,17 @@ impl Engine {
         }
         if own == 0 {
             let head = Head { step: entry.step, time: entry.time, position: entry.position, direct: false };
-            self.observe_indirect(
-                entry.flow,
-                &Waiting { head, nodes: nodes.clone(), body: batch.body(entry).to_vec() },
-            );
+            let mut body = std::mem::take(&mut self.body);
+            body.clear();
+            body.extend_from_slice(batch.body(entry));
+            let waiting = Waiting { head, nodes, body };
+            self.observe_indirect(entry.flow, &waiting);
+            self.node_list = waiting.nodes;
+            self.body = waiting.body;
         } else {
             self.observe_direct(batch, entry, own, &nodes);
+            self.node_list = nodes;
         }
-        self.node_list = nodes;
     }
 
     fn add_node(&mut self, flow: FlowId, key: &observation::KeyRef, packed: &[u8]) -> u32 {
@@ -171,20 +182,17 @@ impl Engine {
                 ordinals.extend(self.bind(*node, transaction, entry.time).map(u32::from));
             }
             let body = batch.body(entry);
-            if nodes.is_empty() && body[0] & 1 == 1 || body[0] == 0 {
-                self.append(transaction, &head, &ordinals, body);
-            } else {
-                let read = Body::read(body);
-                let dedupe = match read.dedupe {
-                    Dedupe::Key(i) if (i as usize) < own => Dedupe::Value(batch.packed(&keys[i as usize])),
-                    Dedupe::Key(i) if ordinals.len() == nodes.len() => Dedupe::Key(i - own as u32),
-                    Dedupe::Key(i) => Dedupe::Value(batch.packed(&keys[i as usize])),
-                    other => other,
-                };
+            let read = Body::read(body);
+            if let Dedupe::Key(i) = read.dedupe {
+                let bound = i as usize >= own && ordinals.len() == nodes.len();
+                let value = || Dedupe::Value(batch.packed(&keys[i as usize]));
+                let dedupe = if bound { Dedupe::Key(i - own as u32) } else { value() };
                 let mut rewritten = std::mem::take(&mut self.body);
                 rewrite(dedupe, read.raw_fields(), &mut rewritten);
                 self.append(transaction, &head, &ordinals, &rewritten);
                 self.body = rewritten;
+            } else {
+                self.append(transaction, &head, &ordinals, body);
             }
             self.ordinals = ordinals;
             self.wake(transaction, head.step, head.time);
@@ -194,29 +202,32 @@ impl Engine {
     /// An observation without the flow's key joins by what is bound, and waits for the rest.
     fn observe_indirect(&mut self, flow: FlowId, waiting: &Waiting) {
         let reach = waiting.head.time + self.plan.flows[flow as usize].linger;
-        let mut joins: Vec<u32> = Vec::new();
+        let mut joins = std::mem::take(&mut self.joins);
+        joins.clear();
         for node in &waiting.nodes {
             joins.extend(self.state.nodes.bound(*node).filter(|b| b.time <= reach).map(|b| b.transaction));
         }
         joins.sort_unstable();
         joins.dedup();
         for transaction in &joins {
-            self.join(flow, waiting, *transaction);
+            self.join(flow, waiting, *transaction, true);
         }
         self.park(flow, waiting, reach, !joins.is_empty());
+        self.joins = joins;
     }
 
     /// Parks an observation at each of its keys that is bound to no transaction in time.
     fn park(&mut self, flow: FlowId, waiting: &Waiting, reach: Time, joined: bool) {
         let keys = &self.plan.flows[flow as usize].keys;
         let (state, head) = (&mut self.state, &waiting.head);
-        let unbound: Vec<u32> = waiting
-            .nodes
-            .iter()
-            .copied()
-            .filter(|n| keys[state.nodes.name(*n) as usize].rank.is_some())
-            .filter(|n| !state.nodes.bound(*n).any(|b| b.time <= reach))
-            .collect();
+        let waits = |node: &u32| {
+            keys[state.nodes.name(*node) as usize].rank.is_some()
+                && !state.nodes.bound(*node).any(|b| b.time <= reach)
+        };
+        let unbound: Vec<u32> = waiting.nodes.iter().copied().filter(waits).collect();
+        if joined && unbound.is_empty() {
+            return;
+        }
         if unbound.is_empty() || state.parking.places.len() >= limits::PARKED_MAX {
             if !joined {
                 state.account.flows[flow as usize].unattached[head.step as usize] += 1;
@@ -276,7 +287,7 @@ impl Engine {
         let parked: Vec<u32> = self.state.nodes.parked(spread.node).to_vec();
         for place in parked {
             let waiting = self.state.parking.waiting(place);
-            if self.join(flow, &waiting, spread.transaction) {
+            if self.join(flow, &waiting, spread.transaction, false) {
                 let parked = self.state.parking.places.get_mut(place);
                 if !std::mem::replace(&mut parked.joined, true) {
                     self.state.evidence.remove_stray(flow, parked.step, parked.time, parked.number);
@@ -315,64 +326,64 @@ impl Engine {
         }
         for (head, ordinals, body) in found {
             let nodes = ordinals.iter().map(|o| nodes[*o as usize]).collect();
-            self.join(flow, &Waiting { head, nodes, body }, spread.transaction);
+            self.join(flow, &Waiting { head, nodes, body }, spread.transaction, false);
         }
     }
 
     /// Lets an observation without the flow's key join one transaction, where one of its keys is bound
-    /// to it in time. Says whether it did.
-    fn join(&mut self, flow: FlowId, waiting: &Waiting, transaction: u32) -> bool {
-        let spec = &self.plan.flows[flow as usize];
+    /// to it in time. Says whether it did. A `fresh` one cannot stand in the history yet.
+    fn join(&mut self, flow: FlowId, waiting: &Waiting, transaction: u32, fresh: bool) -> bool {
+        let keys = &self.plan.flows[flow as usize].keys;
         let head = &waiting.head;
-        let reach = head.time + spec.linger;
-        let rank = |node: u32| spec.keys[self.state.nodes.name(node) as usize].rank;
-        let via: Vec<(u8, Time)> = waiting
-            .nodes
-            .iter()
-            .filter_map(|n| {
-                let bound = self.state.nodes.binding(*n, transaction).filter(|b| b.time <= reach)?;
-                Some((rank(*n)?, bound.time))
-            })
-            .collect();
-        if via.is_empty() {
-            return false;
+        let reach = head.time + self.plan.flows[flow as usize].linger;
+        let mut ties = std::mem::take(&mut self.ties);
+        ties.clear();
+        ties.extend(waiting.nodes.iter().map(|node| {
+            let bound = self.state.nodes.binding(*node, transaction).map(|b| b.time);
+            let rank = keys[self.state.nodes.name(*node) as usize].rank;
+            Tie { node: *node, rank, in_time: bound.filter(|time| *time <= reach && rank.is_some()) }
+        }));
+        let joins = ties.iter().any(|t| t.in_time.is_some());
+        if joins {
+            for tie in ties.iter().filter(|t| t.rank.is_some()) {
+                let lower = ties.iter().filter(|t| t.rank.is_some() && t.rank < tie.rank);
+                if let Some(earliest) = lower.filter_map(|t| t.in_time).min() {
+                    self.bind(tie.node, transaction, earliest.max(head.time));
+                }
+            }
+            self.append_indirect(waiting, transaction, fresh);
         }
-        let binds: Vec<(u32, Time)> = waiting
-            .nodes
-            .iter()
-            .filter_map(|n| {
-                let rank = rank(*n)?;
-                let earliest = via.iter().filter(|(r, _)| *r < rank).map(|(_, time)| *time).min()?;
-                Some((*n, earliest.max(head.time)))
-            })
-            .collect();
-        for (node, time) in binds {
-            self.bind(node, transaction, time);
-        }
-        self.append_indirect(waiting, transaction);
-        true
+        self.ties = ties;
+        joins
     }
 
     /// Appends a joined observation with those of its keys that are bound, unless it stands there.
-    fn append_indirect(&mut self, waiting: &Waiting, transaction: u32) {
-        let bound: Vec<Option<u16>> =
-            waiting.nodes.iter().map(|n| self.state.nodes.binding(*n, transaction).map(|b| b.ordinal)).collect();
-        let ordinals: Vec<u32> = bound.iter().flatten().map(|o| u32::from(*o)).collect();
-        if self.stands_there(transaction, &waiting.head, &ordinals) {
-            return;
+    fn append_indirect(&mut self, waiting: &Waiting, transaction: u32, fresh: bool) {
+        let mut ordinals = std::mem::take(&mut self.ordinals);
+        ordinals.clear();
+        let bound = |nodes: &Nodes, node: u32| nodes.binding(node, transaction).map(|b| u32::from(b.ordinal));
+        ordinals.extend(waiting.nodes.iter().filter_map(|n| bound(&self.state.nodes, *n)));
+        if fresh || !self.stands_there(transaction, &waiting.head, &ordinals) {
+            let read = Body::read(&waiting.body);
+            match read.dedupe {
+                Dedupe::Key(i) if ordinals.len() < waiting.nodes.len() => {
+                    let node = waiting.nodes[i as usize];
+                    let before = &waiting.nodes[..i as usize];
+                    let dedupe = match bound(&self.state.nodes, node) {
+                        Some(_) => Dedupe::Key(
+                            before.iter().filter_map(|n| bound(&self.state.nodes, *n)).count() as u32,
+                        ),
+                        None => Dedupe::Value(self.state.nodes.packed(node)),
+                    };
+                    let mut body = Vec::with_capacity(waiting.body.len());
+                    rewrite(dedupe, read.raw_fields(), &mut body);
+                    self.append(transaction, &waiting.head, &ordinals, &body);
+                }
+                _ => self.append(transaction, &waiting.head, &ordinals, &waiting.body),
+            }
+            self.wake(transaction, waiting.head.step, waiting.head.time);
         }
-        let read = Body::read(&waiting.body);
-        let dedupe = match read.dedupe {
-            Dedupe::Key(i) => match bound[i as usize] {
-                Some(_) => Dedupe::Key(bound[..i as usize].iter().flatten().count() as u32),
-                None => Dedupe::Value(self.state.nodes.packed(waiting.nodes[i as usize])),
-            },
-            other => other,
-        };
-        let mut body = Vec::with_capacity(waiting.body.len());
-        rewrite(dedupe, read.raw_fields(), &mut body);
-        self.append(transaction, &waiting.head, &ordinals, &body);
-        self.wake(transaction, waiting.head.step, waiting.head.time);
+        self.ordinals = ordinals;
     }
 
     /// Whether the record is in the history already, with all of these keys.

@@ -43,7 +43,7 @@ use crate::model::{FlowId, SourceId, StepId};
 use account::{Account, CheckAccount, FlowAccount};
 use clocks::Clocks;
 use filter::Filter;
-use join::Spread;
+use join::{Spread, Tie};
 use judging::Judged;
 use keytable::KeyTable;
 use node::Nodes;
@@ -170,6 +170,8 @@ pub struct Engine {
     resolved: Vec<u32>,
     node_list: Vec<u32>,
     ordinals: Vec<u32>,
+    joins: Vec<u32>,
+    ties: Vec<Tie>,
     /// The last judgement.
     judged: Judged,
 }
@@ -232,6 +234,8 @@ impl Engine {
             resolved: Vec::new(),
             node_list: Vec::new(),
             ordinals: Vec::new(),
+            joins: Vec::new(),
+            ties: Vec::new(),
             judged: Judged::default(),
         }
     }
