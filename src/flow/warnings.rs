@@ -146,7 +146,8 @@ impl Warnings<'_> {
         let (within, pairs) = windows(&check.form);
         let Some(within) = within else { return };
         let source = |step: StepId| self.step(step).source;
-        let wide = pairs.into_iter().map(|(a, b)| (self.plan.slack_max(source(a), source(b)), a, b)).max();
+        // Of one source, records of one file or partition are meant: most recordings are one file.
+        let wide = pairs.into_iter().map(|(a, b)| (self.plan.slack(source(a), source(b), true), a, b)).max();
         let Some((slack, a, b)) = wide.filter(|(slack, ..)| *slack > Span::ZERO && within <= *slack) else { return };
         let message = format!(
             "{within} is no longer than the {slack} by which the times of `{}` and `{}` may differ",
