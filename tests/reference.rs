@@ -3,7 +3,7 @@
 //! Under one heading of `README.md` or a page of `docs/`, every fenced block that names a file
 //! (```` ```yaml order.yaml ````) is written into one folder. There
 //!
-//! - `throughline check` accepts the configuration, unless a console block checks it itself;
+//! - `throughline check` accepts the configuration without a warning, unless a console block checks it itself;
 //! - `throughline test .` passes, where there is a `*.test.yaml`;
 //! - each `$ command` of a console block prints what stands below it. Headings without files run
 //!   theirs at the project's root.
@@ -136,7 +136,7 @@ impl Section<'_> {
         }
         for command in must_pass {
             let (printed, success) = run(place, command);
-            if !success {
+            if !success || printed.contains("warning[") {
                 complaints.push(format!("under `{}`, `{command}` says\n{printed}", self.title));
             }
         }
