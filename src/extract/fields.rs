@@ -2,6 +2,7 @@
 
 use crate::flow::descend::descend;
 use crate::flow::plan::Segment;
+use crate::model::json;
 use crate::model::value::Value;
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -14,6 +15,16 @@ pub enum Name<'a> {
     Record(Cow<'a, str>),
     /// The same for every record.
     Shared(Arc<str>),
+}
+
+impl Name<'_> {
+    /// The same name, independent of the record.
+    pub fn into_owned(self) -> Name<'static> {
+        match self {
+            Name::Record(name) => Name::Record(Cow::Owned(name.into_owned())),
+            Name::Shared(name) => Name::Shared(name),
+        }
+    }
 }
 
 impl Deref for Name<'_> {
@@ -78,15 +89,77 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The same as [`Fields::get`], not lent by this list but by the record.
+    pub fn taken(&self, segments: &[Segment]) -> Value<'a> {
+        match (segments, &self.whole) {
+            ([], Some(whole)) => whole.clone(),
+            ([], None) => Value::Json(Cow::Owned(self.to_json())),
+            ([Segment::Field(name), rest @ ..], _) => {
+                let field = self.list.iter().find(|(n, _)| **n == **name);
+                field.map_or(Value::Null, |(_, value)| descend(value.clone(), rest))
+            }
+            ([Segment::Index(_), ..], whole) => whole.clone().map_or(Value::Null, |whole| descend(whole, segments)),
+        }
+    }
+
+    /// Puts a value at the end of `segments`, in place of what stood there. At the end of none, the
+    /// members of an object become fields; what is no object is nothing there.
+    pub fn set(&mut self, segments: &[Segment], value: Value<'a>) {
+        match (segments, value) {
+            ([Segment::Field(name)], value) => self.set_field(Name::Record(Cow::Owned(name.clone())), value),
+            ([Segment::Field(name), rest @ ..], value) => {
+                let text = with(&self.field(name), rest, &value);
+                self.set_field(Name::Record(Cow::Owned(name.clone())), Value::Json(Cow::Owned(text)));
+            }
+            ([], Value::Json(Cow::Borrowed(object))) => {
+                for (name, value) in json::members(object).unwrap_or_default() {
+                    self.set_field(Name::Record(name), value);
+                }
+            }
+            ([], Value::Json(Cow::Owned(object))) => {
+                for (name, value) in json::members(&object).unwrap_or_default() {
+                    self.set_field(Name::Record(Cow::Owned(name.into_owned())), value.into_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Puts a field in place of the one with its name.
+    pub fn set_field(&mut self, name: Name<'a>, value: Value<'a>) {
+        match self.list.iter_mut().find(|(n, _)| **n == *name) {
+            Some((_, old)) => *old = value,
+            None => self.list.push((name, value)),
+        }
+    }
+
     /// The fields as the text of a JSON object.
     pub fn to_json(&self) -> String {
-        let mut object = serde_json::Map::new();
-        for (name, value) in self.iter() {
-            if !object.contains_key(name) {
-                object.insert(name.to_owned(), value.to_json());
-            }
+        json::object(self.iter().map(|(name, value)| (name, json::text(value))))
+    }
+}
+
+/// JSON text like `value`, but with `new` at the end of `segments`. What cannot be descended into
+/// becomes an object.
+fn with(value: &Value<'_>, segments: &[Segment], new: &Value<'_>) -> String {
+    let Some((segment, rest)) = segments.split_first() else { return json::text(new) };
+    let text = if let Value::Json(text) = value { text.as_ref() } else { "{}" };
+    match segment {
+        Segment::Index(index) => {
+            let elements = json::elements(text).unwrap_or_default();
+            let changed = elements.iter().enumerate().map(|(n, element)| match n == *index as usize {
+                true => with(element, rest, new),
+                false => json::text(element),
+            });
+            json::list(changed)
         }
-        serde_json::Value::Object(object).to_string()
+        Segment::Field(name) => {
+            let members = json::members(text).unwrap_or_default();
+            let old = members.iter().find(|(n, _)| n == name).map_or(Value::Null, |(_, value)| value.borrowed());
+            let changed = with(&old, rest, new);
+            let others = members.iter().filter(|(n, _)| n != name).map(|(n, value)| (n.as_ref(), json::text(value)));
+            json::object(others.chain([(name.as_str(), changed)]))
+        }
     }
 }
 
@@ -110,6 +183,21 @@ mod tests {
         assert_eq!(fields.get(&[field("id"), field("n")]), Value::Null);
         assert_eq!(fields.get(&[Segment::Index(0)]), Value::Null);
         assert_eq!(fields.get(&[]), Value::Json(r#"{"id":"o-1","log":{"n":[5]}}"#.into()));
+    }
+
+    #[test]
+    fn values_are_put_where_a_path_says() {
+        let mut fields = Fields::default();
+        fields.push(Name::Record("id".into()), text("o-1"));
+        fields.push(Name::Record("log".into()), Value::Json(r#"{"n":1.50,"l":[1,2]}"#.into()));
+        let field = |name: &str| Segment::Field(name.to_owned());
+        fields.set(&[field("log"), field("deep"), field("er")], Value::Int(1));
+        fields.set(&[field("log"), field("l"), Segment::Index(1)], text("b"));
+        fields.set(&[field("id")], text("o-2"));
+        fields.set(&[], Value::Json(r#"{"new":true,"id":"o-3"}"#.into()));
+        fields.set(&[], Value::Json("[1]".into()));
+        let expected = r#"{"id":"o-3","log":{"n":1.50,"deep":{"er":1},"l":[1,"b"]},"new":true}"#;
+        assert_eq!(fields.to_json(), expected);
     }
 
     #[test]

@@ -32,12 +32,12 @@ pub struct Decoding {
 pub enum Format {
     /// JSON, one document a line.
     Json,
-    /// Comma-separated, the first line names the columns.
+    /// Comma-separated, the first line names the columns. All values are text, an empty column is empty text.
     Csv {
         /// Between columns.
         delimiter: u8,
     },
-    /// `key=value key="quoted value"`.
+    /// `key=value key="quoted value"`; all values are text, a key that stands alone is true.
     Logfmt,
     /// A line that matches; named groups are fields.
     Regex(regex::Regex),
@@ -47,14 +47,14 @@ pub enum Format {
     Document,
 }
 
-/// One rule of `parse`.
+/// One rule of `parse`. Where its text is absent, or is not what the rule expects, the record stays as it is.
 #[derive(Clone, Debug)]
 pub struct ParseRule {
     /// The text to decode.
     pub from: Path,
     /// How.
     pub how: ParseHow,
-    /// Where the result goes (`body` merges it in).
+    /// Where the result goes, in place of what stands there (`body` merges it in).
     pub into: Path,
 }
 

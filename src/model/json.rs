@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 /// The value that a valid JSON text spells; lists and objects stay text.
@@ -30,9 +31,10 @@ pub fn validate(text: &str) -> Result<Value<'_>, serde_json::Error> {
     serde_json::from_str::<&RawValue>(text).map(|raw| value(raw.get()))
 }
 
-/// The names and values of an object, in their order, all of them; `None` for anything else.
-pub fn members(object: &str) -> Option<Vec<(Cow<'_, str>, Value<'_>)>> {
-    serde_json::from_str::<Members>(object).ok().map(|members| members.0)
+/// The names and values of an object, in their order, all of them. The error says what is wrong and where;
+/// anything but an object is wrong.
+pub fn members(object: &str) -> Result<Vec<(Cow<'_, str>, Value<'_>)>, serde_json::Error> {
+    serde_json::from_str::<Members>(object).map(|members| members.0)
 }
 
 /// The elements of a list; `None` for anything else.
@@ -43,13 +45,44 @@ pub fn elements(list: &str) -> Option<Vec<Value<'_>>> {
 
 /// The value under `name` in an object; null where there is none.
 pub fn member<'a>(object: &'a str, name: &str) -> Value<'a> {
-    let found = members(object).and_then(|all| all.into_iter().find(|(n, _)| n == name));
+    let found = members(object).ok().and_then(|all| all.into_iter().find(|(n, _)| n == name));
     found.map_or(Value::Null, |(_, value)| value)
 }
 
 /// The element with this index in a list; null where there is none.
 pub fn element(list: &str, index: usize) -> Value<'_> {
     elements(list).and_then(|all| all.into_iter().nth(index)).unwrap_or(Value::Null)
+}
+
+/// A value as JSON text; numbers keep their spelling.
+pub fn text(value: &Value<'_>) -> String {
+    match value {
+        Value::Text(text) => quoted(text),
+        other => other.display().into_owned(),
+    }
+}
+
+/// An object as JSON text, of its names and the texts of its values. Of duplicate names the first counts.
+pub fn object<'n>(members: impl IntoIterator<Item = (&'n str, String)>) -> String {
+    let mut names = HashSet::new();
+    let mut object = String::from("{");
+    for (name, text) in members {
+        if names.insert(name) {
+            let comma = if object.len() > 1 { "," } else { "" };
+            object.extend([comma, &quoted(name), ":", &text]);
+        }
+    }
+    object + "}"
+}
+
+/// A list as JSON text, of the texts of its elements.
+pub fn list(elements: impl IntoIterator<Item = String>) -> String {
+    format!("[{}]", elements.into_iter().collect::<Vec<_>>().join(","))
+}
+
+/// Text as a JSON string.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 #[derive(Deserialize)]
@@ -110,6 +143,20 @@ mod tests {
         assert_eq!(member("{\"a\":1", "a"), Value::Null, "invalid text has no members");
         assert_eq!(value(""), Value::Null);
         assert_eq!(value("-0"), Value::Number("-0".into()));
+    }
+
+    #[test]
+    fn what_was_taken_apart_can_be_put_together() {
+        let put = |text: &str| {
+            let members = members(text).unwrap();
+            object(members.iter().map(|(name, value)| (name.as_ref(), super::text(value))))
+        };
+        assert_eq!(
+            put(r#"{ "a\n": "\u00e9\"", "n": 1.50, "l": [1, 2], "n": null }"#),
+            r#"{"a\n":"é\"","n":1.50,"l":[1, 2]}"#
+        );
+        assert_eq!(put("{}"), "{}");
+        assert_eq!(list(["1".to_owned(), quoted("x")]), r#"[1,"x"]"#);
     }
 
     #[test]

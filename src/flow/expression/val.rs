@@ -116,32 +116,17 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// As JSON text; numbers keep their spelling.
     fn to_json(&self) -> String {
         match self {
-            Val::Null => "null".to_owned(),
-            Val::Bool(b) => b.to_string(),
-            Val::Int(n) => n.to_string(),
-            Val::Decimal(d) => d.to_string(),
-            Val::Json(text) => text.clone().into_owned(),
-            Val::Text(text) => quoted(text),
-            Val::Time(time) => quoted(&time.to_string()),
-            Val::Span(span) => quoted(&span.to_string()),
-            Val::List(list) => format!("[{}]", list.iter().map(Val::to_json).collect::<Vec<_>>().join(",")),
+            Val::List(list) => json::list(list.iter().map(Val::to_json)),
             Val::Map(map) => {
-                let name = |key: &Val<'_>| match key {
-                    Val::Text(text) => quoted(text),
-                    other => quoted(&other.to_json()),
-                };
-                let members: Vec<_> = map.iter().map(|(k, v)| format!("{}:{}", name(k), v.to_json())).collect();
-                format!("{{{}}}", members.join(","))
+                let names: Vec<String> =
+                    map.iter().map(|(name, _)| name.clone().into_value().display().into_owned()).collect();
+                json::object(names.iter().map(String::as_str).zip(map.iter().map(|(_, value)| value.to_json())))
             }
+            other => json::text(&other.clone().into_value()),
         }
     }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// The exact decimal that a text spells.
