@@ -84,26 +84,35 @@ pub fn in_zone(local: NaiveDateTime, zone: Tz) -> Result<Time, BadTime> {
 #[inline]
 fn rfc3339(text: &[u8], zone: Tz) -> Option<Result<Time, BadTime>> {
     let (date, rest) = text.split_first_chunk::<19>()?;
-    let separated = date[4] == b'-'
-        && date[7] == b'-'
-        && matches!(date[10], b'T' | b't' | b' ')
-        && date[13] == b':'
-        && date[16] == b':';
-    if !separated {
+    let separators = [date[4], date[7], date[13], date[16]];
+    if separators != *b"--::" || !matches!(date[10], b'T' | b't' | b' ') {
         return None;
     }
-    let two = |at: usize| pair(date[at], date[at + 1]);
-    let year = two(0)? * 100 + two(2)?;
-    let (month, day) = (two(5)?, two(8)?);
-    let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
-    if !(1..=12).contains(&month) || day == 0 || day > days_of(year, month) || hour > 23 || minute > 59 || second > 60 {
+    let mut wrong = 0;
+    let mut two = |at: usize| {
+        let (tens, ones) = (date[at].wrapping_sub(b'0'), date[at + 1].wrapping_sub(b'0'));
+        wrong |= u8::from(tens > 9) | u8::from(ones > 9);
+        u32::from(tens) * 10 + u32::from(ones)
+    };
+    let year = two(0) * 100 + two(2);
+    let (month, day) = (two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    if wrong != 0 {
+        return None;
+    }
+    if !(1..=12).contains(&month)
+        || day == 0
+        || (day > 28 && day > days_of(year, month))
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
         return Some(Err(BadTime("there is no such day or hour".into())));
     }
     let (nanos, rest) = fraction(rest)?;
-    let clock = i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
-    let seconds = days_since_1970(year, month, day) * 86_400 + clock;
-    let leap = second == 60;
-    let nanos = if leap { 0 } else { nanos };
+    let clock = hour * 3_600 + minute * 60 + second;
+    let seconds = days_since_1970(year, month, day) * 86_400 + i64::from(clock);
+    let nanos = if second == 60 { 0 } else { nanos };
     Some(match offset(rest)? {
         Some(offset) => join(seconds - offset, nanos),
         None if zone == Tz::UTC => join(seconds, nanos),
@@ -125,17 +134,18 @@ fn pair(tens: u8, ones: u8) -> Option<u32> {
 fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
     let Some((b'.' | b',', digits)) = text.split_first() else { return Some((0, text)) };
     let mut nanos = 0;
+    let mut unit = 100_000_000;
     let mut count = 0;
-    while let Some(digit) = digits.get(count).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10) {
-        if count < 9 {
-            nanos = nanos * 10 + u32::from(digit);
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
         }
+        nanos += u32::from(digit) * unit;
+        unit /= 10;
         count += 1;
     }
-    if count == 0 {
-        return None;
-    }
-    Some((nanos * 10u32.pow(9 - count.min(9) as u32), &digits[count..]))
+    (count > 0).then(|| (nanos, &digits[count..]))
 }
 
 /// The seconds of an offset, `Some(None)` where there is none, `None` where it is wrong.
@@ -170,18 +180,17 @@ fn days_of(year: u32, month: u32) -> u32 {
 /// Days from 1970-01-01 by the Gregorian calendar; years begin in March, so that leap days are last.
 #[inline]
 fn days_since_1970(year: u32, month: u32, day: u32) -> i64 {
-    let year = i64::from(year) - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year - era * 400;
-    let month = i64::from(if month > 2 { month - 3 } else { month + 9 });
-    let day_of_year = (153 * month + 2) / 5 + i64::from(day) - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    // 400 years more than there are keep the count from going below zero.
+    let (year, month) = if month > 2 { (year + 400, month - 3) } else { (year + 399, month + 9) };
+    let (era, of_era) = (year / 400, year % 400);
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    i64::from(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year) - (719_468 + 146_097)
 }
 
 #[inline]
 fn join(seconds: i64, nanos: u32) -> Result<Time, BadTime> {
-    let total = i128::from(seconds) * i128::from(NANOS) + i128::from(nanos);
-    i64::try_from(total).map_err(|_| out_of_range()).and_then(finite)
+    let nanos = seconds.checked_mul(NANOS).and_then(|n| n.checked_add(i64::from(nanos)));
+    nanos.ok_or_else(out_of_range).and_then(finite)
 }
 
 #[inline]
