@@ -47,8 +47,15 @@ impl Operator {
     }
 }
 
+/// Lists and objects of a record are compared down to this depth, deeper ones by their text.
+const DEEPEST: usize = 100;
+
 /// `==`: text with text byte for byte, text with a number as a number, null with null alone.
 pub(super) fn equal(left: &Val<'_>, right: &Val<'_>) -> bool {
+    equal_down(left, right, DEEPEST)
+}
+
+fn equal_down(left: &Val<'_>, right: &Val<'_>, depth: usize) -> bool {
     match (left, right) {
         (Val::Null, Val::Null) => true,
         (Val::Bool(a), Val::Bool(b)) => a == b,
@@ -56,21 +63,20 @@ pub(super) fn equal(left: &Val<'_>, right: &Val<'_>) -> bool {
         (Val::Text(a), Val::Text(b)) => a == b,
         (Val::Time(a), Val::Time(b)) => a == b,
         (Val::Span(a), Val::Span(b)) => a == b,
-        (Val::List(a), Val::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
-        (Val::Map(a), Val::Map(b)) => a.len() == b.len() && a.iter().all(|(key, value)| has(b, key, value)),
-        (Val::Json(a), Val::Json(b)) if a == b => true,
+        (Val::List(a), Val::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal_down(a, b, depth)),
+        (Val::Map(a), Val::Map(b)) => {
+            let found = |key: &Val<'_>| b.iter().find(|(k, _)| equal_down(k, key, depth)).map(|(_, value)| value);
+            a.len() == b.len() && a.iter().all(|(key, value)| found(key).is_some_and(|v| equal_down(v, value, depth)))
+        }
+        (Val::Json(a), Val::Json(b)) if depth == 0 || a == b => a == b,
         (Val::Json(_), Val::Json(_) | Val::List(_) | Val::Map(_)) | (Val::List(_) | Val::Map(_), Val::Json(_)) => {
-            equal(&left.clone().opened(), &right.clone().opened())
+            equal_down(&left.clone().opened(), &right.clone().opened(), depth.saturating_sub(1))
         }
         (Val::Int(_) | Val::Decimal(_), _) | (_, Val::Int(_) | Val::Decimal(_)) => {
             matches!((left.number(), right.number()), (Some(a), Some(b)) if a == b)
         }
         _ => false,
     }
-}
-
-fn has(map: &[(Val<'_>, Val<'_>)], key: &Val<'_>, value: &Val<'_>) -> bool {
-    map.iter().find(|(k, _)| equal(k, key)).is_some_and(|(_, v)| equal(v, value))
 }
 
 /// The order of two values; `None` where one is null.

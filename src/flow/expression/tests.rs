@@ -230,10 +230,13 @@ fn a_program_serves_many_threads() {
 fn huge_records_are_no_danger() {
     let wide: String = (0..20_000).map(|n| format!("\"{n}\":{n},")).collect();
     let wide: &'static str = format!("{{{wide}\"z\":1}}").leak();
-    let deep: &'static str = ("[".repeat(5_000) + &"]".repeat(5_000)).leak();
+    let deep: &'static str = ("[".repeat(20_000) + &"]".repeat(20_000)).leak();
     let program = Program::compile("size(body) > 1 || body[0][0] == 1 || body.z == 1", false).unwrap();
     assert_eq!(program.eval_bool(&Record { body: wide, each: "" }), Ok(true));
     assert_eq!(program.eval_bool(&Record { body: deep, each: "" }), Ok(false));
+    let program = Program::compile("body == each", true).unwrap();
+    let spaced: &'static str = deep.replacen("[[", "[ [", 1).replacen("]]", "] ]", 1).leak();
+    assert_eq!(program.eval_bool(&Record { body: deep, each: spaced }), Ok(false), "too deep to be taken apart");
     let program = Program::compile("body == [[1]]", false).unwrap();
     assert_eq!(program.eval_bool(&Record { body: deep, each: "" }), Ok(false));
 }
