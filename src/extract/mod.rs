@@ -1,6 +1,175 @@
 //! From a record to observations: decode once, match the steps, pull keys and kept fields.
+//!
+//! ```text
+//! payload ─▶ json: one pass to the needed values ─┐
+//!        └─▶ formats, parse: a list of fields ────┴▶ place::View ─▶ time
+//!                                                                └▶ matching: which steps? ─▶ step ─▶ Batch
+//! ```
+//!
+//! An [`Extractor`] serves all steps of all flows that read one source. What it runs is worked out
+//! beforehand (`compile`): where each path's value comes from, which text decides between the steps,
+//! and what then is needed. It is the hot path of the whole program: a record costs no allocation where
+//! its keys and kept fields are plain.
 
+mod compile;
+mod condition;
+pub mod counts;
+mod entry;
+mod explode;
 pub mod fields;
 pub mod formats;
+pub mod json;
+mod keytext;
+mod matching;
+mod place;
+mod redact;
+mod step;
 pub mod time;
 pub mod undecodable;
+
+use crate::flow::format::Decoding;
+use crate::flow::plan::{Plan, Segment};
+use crate::model::observation::{Batch, Position};
+use crate::model::time::Time;
+use crate::model::value::Value;
+use compile::{Compiled, compile};
+pub use counts::{Counts, StepCounts};
+use fields::Fields;
+use formats::Decoder;
+use json::{Case, Fault, Mode, Scanner, What};
+use matching::Matcher;
+use place::{Body, Place, Places, View};
+use std::sync::Arc;
+use time::TimeReader;
+use undecodable::{Reason, Undecodable};
+
+/// A record as its source yields it.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// The bytes to decode.
+    pub payload: &'a [u8],
+    /// Where it stands.
+    pub position: Position,
+    /// When it was read.
+    pub ingest: Time,
+    /// The name of the part (the file) in which it stands.
+    pub file: &'a str,
+    /// Its own key, where the source's records have one.
+    pub key: Option<&'a str>,
+}
+
+/// What a record turned out to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extracted {
+    /// Its event time; `None` where every step names its own.
+    pub time: Option<Time>,
+    /// How many observations it gave.
+    pub matched: u32,
+}
+
+/// Turns the records of one source into observations.
+#[derive(Clone, Debug)]
+pub struct Extractor {
+    decode: Decode,
+    matcher: Matcher,
+    /// Where the event time stands.
+    time: Option<Place>,
+}
+
+#[derive(Clone, Debug)]
+enum Decode {
+    /// JSON, read only where needed.
+    Scan(Scanner),
+    /// Any other format, and JSON with `parse` rules.
+    Fields { decoder: Box<Decoder>, paths: Vec<Vec<Segment>>, memory: Fields<'static> },
+}
+
+impl Extractor {
+    /// For the source that the configuration calls `reads`: serves every step of every flow of the
+    /// plan that reads it.
+    pub fn new(plan: &Arc<Plan>, reads: &str, decoding: &Decoding) -> Extractor {
+        let clock = TimeReader::new(decoding.time_format.as_deref(), decoding.zone);
+        let clock = clock.expect("the configuration's `time_format` has been checked");
+        let Compiled { matcher, needs, paths, time } = compile(plan, reads, decoding, clock);
+        let decode = if Places::is_scanned(decoding) {
+            Decode::Scan(Scanner::new(needs, if decoding.strict { Mode::Strict } else { Mode::Needed }))
+        } else {
+            let decoder = Box::new(Decoder::new(&decoding.format, &decoding.parse));
+            Decode::Fields { decoder, paths, memory: Fields::default() }
+        };
+        Extractor { decode, matcher, time }
+    }
+
+    /// Puts the observations of a record into the batch; nothing, where it cannot be read. A time
+    /// beyond `latest` (the machine's clock and the skew, known to the caller) cannot be right.
+    pub fn record(&mut self, record: &Record<'_>, latest: Time, batch: &mut Batch) -> Result<Extracted, Undecodable> {
+        match &mut self.decode {
+            Decode::Scan(scanner) => {
+                let document = scanner.scan(record.payload).map_err(undecodable)?;
+                let view = View { record, body: Body::Json(document), element: None };
+                let time = time_of(self.time.as_ref(), &view, &self.matcher.clock, latest)?;
+                let matched = self.matcher.record(&view, document.case, time, latest, batch);
+                Ok(Extracted { time, matched })
+            }
+            Decode::Fields { decoder, paths, memory } => {
+                let mut fields = std::mem::take(memory).recycle();
+                let result = decoder.decode(record.payload, &mut fields).and_then(|()| {
+                    let view = View { record, body: Body::Fields { fields: &fields, paths }, element: None };
+                    let time = time_of(self.time.as_ref(), &view, &self.matcher.clock, latest)?;
+                    let matched = self.matcher.record(&view, Case::Open, time, latest, batch);
+                    Ok(Extracted { time, matched })
+                });
+                *memory = fields.recycle();
+                result
+            }
+        }
+    }
+
+    /// A part (a file) begins, or is gone on with, whose columns this record names. Only formats with
+    /// columns have it.
+    pub fn header(&mut self, payload: &[u8]) -> Result<(), Undecodable> {
+        match &mut self.decode {
+            Decode::Scan(_) => Ok(()),
+            Decode::Fields { decoder, .. } => decoder.header(payload),
+        }
+    }
+
+    /// What has been counted so far.
+    pub fn counts(&self) -> &Counts {
+        &self.matcher.counts
+    }
+}
+
+/// The record's event time.
+fn time_of(
+    place: Option<&Place>,
+    view: &View<'_>,
+    clock: &TimeReader,
+    latest: Time,
+) -> Result<Option<Time>, Undecodable> {
+    let Some(place) = place else { return Ok(None) };
+    let value = view.value(place);
+    if value == Value::Null {
+        return Err(Undecodable::whole(Reason::NoTime, "there is no event time where the source's `time` says"));
+    }
+    let time = clock.read(&value).map_err(|bad| Undecodable::whole(Reason::BadTime, bad.0))?;
+    if time > latest {
+        return Err(Undecodable::whole(Reason::WildTime, format!("{time} is beyond the machine's clock, {latest}")));
+    }
+    Ok(Some(time))
+}
+
+#[cold]
+fn undecodable(fault: Fault) -> Undecodable {
+    let reason = match fault.what {
+        What::Truncated => Reason::Truncated,
+        What::Utf8 => Reason::InvalidUtf8,
+        What::Depth => Reason::TooDeep,
+        What::Length => Reason::TooLong,
+        _ => Reason::Syntax,
+    };
+    Undecodable::at(reason, fault.at, fault.what.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,409 @@
+//! The pass itself: a recursive descent over the bytes, guided by the tree of needed names.
+
+use super::fault::{Fault, What};
+use super::needs::{NEVER, Needs, Node, ROOT, Slot, head};
+use super::text;
+use super::{DEPTH_MAX, LENGTH_MAX};
+use crate::model::json;
+use crate::model::value::Value;
+use std::borrow::Cow;
+
+/// How much of a document is validated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Up to the last needed value (to the end where one is absent), and its last byte.
+    Needed,
+    /// All of it.
+    Strict,
+}
+
+/// Finds the needed values of one document after another.
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    needs: Needs,
+    mode: Mode,
+    found: Vec<Found>,
+}
+
+/// A document whose needed values have been found.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'a> {
+    text: &'a str,
+    found: &'a [Found],
+    /// Which of the cases given to [`Needs::narrow`] it is.
+    pub case: Case,
+}
+
+/// What the text that decides about the need turned out to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Case {
+    /// No text, absent, or nothing decides: everything was looked for.
+    Open,
+    /// The case with this number in ascending order of the texts.
+    Known(usize),
+    /// Another text.
+    Other,
+}
+
+/// Where a value stands and of what kind it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    start: u32,
+    end: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Kind {
+    #[default]
+    Absent,
+    Null,
+    True,
+    False,
+    /// A number without fraction and exponent.
+    Integer,
+    Number,
+    /// Text without escapes; its place is that between the quotes.
+    Text,
+    /// Text with escapes, its quotes included.
+    Escaped,
+    /// A list or an object.
+    Container,
+}
+
+impl Scanner {
+    /// One that looks for these.
+    pub fn new(needs: Needs, mode: Mode) -> Scanner {
+        Scanner { found: vec![Found::default(); needs.nodes.len()], needs, mode }
+    }
+
+    /// Reads one document, to where its mode demands.
+    pub fn scan<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Document<'a>, Fault> {
+        if bytes.len() > LENGTH_MAX {
+            return Err(What::Length.at(LENGTH_MAX));
+        }
+        self.found.fill(Found::default());
+        let unread = if self.mode == Mode::Strict { NEVER } else { 0 };
+        let mut pass = Pass {
+            bytes,
+            needs: &self.needs,
+            found: &mut self.found,
+            missing: self.needs.all | unread,
+            unread,
+            beyond_ascii: false,
+            case: Case::Open,
+        };
+        let end = pass.document()?;
+        let (beyond_ascii, case) = (pass.beyond_ascii, pass.case);
+        let read = &bytes[..end];
+        let text = if beyond_ascii {
+            std::str::from_utf8(read).map_err(|fault| What::Utf8.at(fault.valid_up_to()))?
+        } else {
+            // SAFETY: up to `end` the pass has met each byte either as a part of the grammar, which is
+            // ASCII, or within text, where `plain_end` reports every byte beyond ASCII.
+            unsafe { std::str::from_utf8_unchecked(read) }
+        };
+        Ok(Document { text, found: &self.found, case })
+    }
+}
+
+impl<'a> Document<'a> {
+    /// The value at a slot; null where it is absent.
+    #[inline]
+    pub fn value(&self, slot: Slot) -> Value<'a> {
+        let found = &self.found[slot as usize];
+        let text = &self.text[found.start as usize..found.end as usize];
+        match found.kind {
+            Kind::Absent | Kind::Null => Value::Null,
+            Kind::True => Value::Bool(true),
+            Kind::False => Value::Bool(false),
+            Kind::Integer => match text.parse() {
+                Ok(n) if text != "-0" => Value::Int(n),
+                _ => Value::Number(Cow::Borrowed(text)),
+            },
+            Kind::Number => Value::Number(Cow::Borrowed(text)),
+            Kind::Text => Value::Text(Cow::Borrowed(text)),
+            Kind::Escaped => json::value(text),
+            Kind::Container => Value::Json(Cow::Borrowed(text)),
+        }
+    }
+}
+
+/// One pass over one document. Methods take the byte where something begins and give the one after
+/// its end. When nothing is missing any more they return early, wherever they are.
+struct Pass<'p> {
+    bytes: &'p [u8],
+    needs: &'p Needs,
+    found: &'p mut [Found],
+    /// The marks of what is needed and not yet settled.
+    missing: u64,
+    /// What stays missing whatever is found: in strict mode the mark that is never cleared.
+    unread: u64,
+    beyond_ascii: bool,
+    case: Case,
+}
+
+impl<'p> Pass<'p> {
+    fn document(&mut self) -> Result<usize, Fault> {
+        let start = self.blank(0);
+        let end = self.needed(start, ROOT, DEPTH_MAX)?;
+        if self.missing == 0 {
+            return self.last_byte(start, end);
+        }
+        let end = self.blank(end);
+        if end < self.bytes.len() { Err(What::Trailing.at(end)) } else { Ok(end) }
+    }
+
+    /// The look at the last byte that stands for all that was not read.
+    fn last_byte(&self, start: usize, end: usize) -> Result<usize, Fault> {
+        let close = match self.bytes[start] {
+            b'{' => b'}',
+            b'[' => b']',
+            _ => return Ok(end),
+        };
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        match self.bytes.iter().rfind(|byte| !blank(byte)) {
+            Some(last) if *last == close => Ok(end),
+            _ => Err(What::Truncated.at(self.bytes.len())),
+        }
+    }
+
+    /// A value at which, or below which, something is needed.
+    fn needed(&mut self, start: usize, slot: Slot, depth: u32) -> Result<usize, Fault> {
+        let needs = self.needs;
+        let (end, kind) = self.value(start, Some(&needs.nodes[slot as usize]), depth)?;
+        let (start, end_of_value) = if kind == Kind::Text { (start + 1, end - 1) } else { (start, end) };
+        self.found[slot as usize] = Found { start: start as u32, end: end_of_value as u32, kind };
+        self.missing &= !needs.nodes[slot as usize].below;
+        if let Some(narrow) = &needs.narrow
+            && narrow.slot == slot
+        {
+            self.narrow(slot);
+        }
+        Ok(end)
+    }
+
+    /// The deciding text is known: less may be needed now.
+    fn narrow(&mut self, slot: Slot) {
+        let Some(narrow) = &self.needs.narrow else { return };
+        let found = &self.found[slot as usize];
+        let raw = &self.bytes[found.start as usize..found.end as usize];
+        let found = match found.kind {
+            Kind::Text => narrow.case(raw),
+            Kind::Escaped => match serde_json::from_slice::<String>(raw) {
+                Ok(text) => narrow.case(text.as_bytes()),
+                Err(_) => return,
+            },
+            _ => return,
+        };
+        let (case, marks) = found.map_or((Case::Other, narrow.other), |(at, marks)| (Case::Known(at), marks));
+        self.case = case;
+        self.missing &= marks | self.unread;
+    }
+
+    /// Any value; `node` says what is needed within it.
+    fn value(&mut self, at: usize, node: Option<&'p Node>, depth: u32) -> Result<(usize, Kind), Fault> {
+        match self.bytes.get(at) {
+            Some(b'"') => {
+                let (end, escaped) = self.text(at + 1)?;
+                Ok((end + 1, if escaped { Kind::Escaped } else { Kind::Text }))
+            }
+            Some(b'-' | b'0'..=b'9') => self.number(at),
+            Some(b'{') => Ok((self.object(at + 1, node, self.deeper(at, depth)?)?, Kind::Container)),
+            Some(b'[') => Ok((self.list(at + 1, node, self.deeper(at, depth)?)?, Kind::Container)),
+            Some(b't') => Ok((self.word(at, b"true")?, Kind::True)),
+            Some(b'f') => Ok((self.word(at, b"false")?, Kind::False)),
+            Some(b'n') => Ok((self.word(at, b"null")?, Kind::Null)),
+            Some(_) => Err(What::Value.at(at)),
+            None => Err(What::Truncated.at(at)),
+        }
+    }
+
+    fn deeper(&self, at: usize, depth: u32) -> Result<u32, Fault> {
+        depth.checked_sub(1).ok_or(What::Depth.at(at))
+    }
+
+    /// An object, after its brace.
+    fn object(&mut self, start: usize, node: Option<&'p Node>, depth: u32) -> Result<usize, Fault> {
+        let mut at = self.blank(start);
+        if self.bytes.get(at) == Some(&b'}') {
+            return Ok(at + 1);
+        }
+        loop {
+            self.expect(at, b'"', What::Name)?;
+            let (end, escaped) = self.text(at + 1)?;
+            let child = node.and_then(|node| self.child(node, at + 1, end, escaped));
+            at = self.blank(end + 1);
+            self.expect(at, b':', What::Colon)?;
+            at = self.blank(at + 1);
+            at = self.member(at, child, depth)?;
+            if self.missing == 0 {
+                return Ok(at);
+            }
+            at = self.blank(at);
+            match self.bytes.get(at) {
+                Some(b',') => at = self.blank(at + 1),
+                Some(b'}') => return Ok(at + 1),
+                Some(_) => return Err(What::Comma.at(at)),
+                None => return Err(What::Truncated.at(at)),
+            }
+        }
+    }
+
+    /// A list, after its bracket.
+    fn list(&mut self, start: usize, node: Option<&'p Node>, depth: u32) -> Result<usize, Fault> {
+        let mut at = self.blank(start);
+        if self.bytes.get(at) == Some(&b']') {
+            return Ok(at + 1);
+        }
+        for index in 0.. {
+            let child = node.and_then(|node| node.item(index));
+            at = self.member(at, child, depth)?;
+            if self.missing == 0 {
+                return Ok(at);
+            }
+            at = self.blank(at);
+            match self.bytes.get(at) {
+                Some(b',') => at = self.blank(at + 1),
+                Some(b']') => return Ok(at + 1),
+                Some(_) => return Err(What::Comma.at(at)),
+                None => return Err(What::Truncated.at(at)),
+            }
+        }
+        Err(What::Length.at(at))
+    }
+
+    /// A value in a list or an object: needed, or passed over. Of duplicate names the first counts.
+    #[inline(always)]
+    fn member(&mut self, at: usize, child: Option<Slot>, depth: u32) -> Result<usize, Fault> {
+        match child {
+            Some(slot) if self.found[slot as usize].kind == Kind::Absent => self.needed(at, slot, depth),
+            _ => Ok(self.value(at, None, depth)?.0),
+        }
+    }
+
+    /// The needed child under the name between these bytes.
+    #[inline(always)]
+    fn child(&self, node: &Node, start: usize, end: usize, escaped: bool) -> Option<Slot> {
+        if escaped {
+            let name: String = serde_json::from_slice(&self.bytes[start - 1..=end]).ok()?;
+            return node.find(name.as_bytes(), head(name.as_bytes(), 0, name.len()));
+        }
+        if !node.may_have(end - start) {
+            return None;
+        }
+        node.find(&self.bytes[start..end], head(self.bytes, start, end - start))
+    }
+
+    /// Text, after its first quote: where its last quote stands, and whether it holds escapes.
+    #[inline(always)]
+    fn text(&mut self, start: usize) -> Result<(usize, bool), Fault> {
+        let mut at = start;
+        let mut escaped = false;
+        loop {
+            at = text::plain_end(self.bytes, at, &mut self.beyond_ascii);
+            match self.bytes.get(at) {
+                Some(b'"') => return Ok((at, escaped)),
+                Some(b'\\') => {
+                    escaped = true;
+                    at = text::escape(self.bytes, at)?;
+                }
+                Some(_) => return Err(What::Control.at(at)),
+                None => return Err(What::Truncated.at(at)),
+            }
+        }
+    }
+
+    /// A number.
+    fn number(&mut self, start: usize) -> Result<(usize, Kind), Fault> {
+        let mut at = start + usize::from(self.bytes[start] == b'-');
+        let whole = at;
+        at = self.digits(at)?;
+        if self.bytes[whole] == b'0' && at > whole + 1 {
+            return Err(What::Number.at(whole));
+        }
+        let mut kind = Kind::Integer;
+        if self.bytes.get(at) == Some(&b'.') {
+            kind = Kind::Number;
+            at = self.digits(at + 1)?;
+        }
+        if let Some(b'e' | b'E') = self.bytes.get(at) {
+            kind = Kind::Number;
+            let sign = matches!(self.bytes.get(at + 1), Some(b'+' | b'-'));
+            at = self.digits(at + 1 + usize::from(sign))?;
+        }
+        self.delimited(at, What::Number)?;
+        Ok((at, kind))
+    }
+
+    /// One digit or more.
+    #[inline(always)]
+    fn digits(&self, start: usize) -> Result<usize, Fault> {
+        let mut at = start;
+        while self.bytes.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
+        }
+        if at > start {
+            return Ok(at);
+        }
+        Err(if at < self.bytes.len() { What::Number.at(at) } else { What::Truncated.at(at) })
+    }
+
+    fn word(&self, at: usize, word: &[u8]) -> Result<usize, Fault> {
+        let rest = &self.bytes[at..];
+        if rest.starts_with(word) {
+            self.delimited(at + word.len(), What::Value)?;
+            return Ok(at + word.len());
+        }
+        Err(if word.starts_with(rest) { What::Truncated.at(self.bytes.len()) } else { What::Value.at(at) })
+    }
+
+    /// A number or a word has ended here; the pass may stop before anyone looks at what follows.
+    #[inline(always)]
+    fn delimited(&self, at: usize, what: What) -> Result<(), Fault> {
+        match self.bytes.get(at) {
+            None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r') => Ok(()),
+            Some(_) => Err(what.at(at)),
+        }
+    }
+
+    #[inline(always)]
+    fn expect(&self, at: usize, byte: u8, what: What) -> Result<(), Fault> {
+        match self.bytes.get(at) {
+            Some(found) if *found == byte => Ok(()),
+            Some(_) => Err(what.at(at)),
+            None => Err(What::Truncated.at(at)),
+        }
+    }
+
+    /// The first byte at or after `at` that is not white space.
+    #[inline(always)]
+    fn blank(&self, mut at: usize) -> usize {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.bytes.get(at) {
+            at += 1;
+        }
+        at
+    }
+}
+
+/// The elements of a list, each as its JSON text. The list has been validated; should it not be one,
+/// the elements end where it goes wrong.
+pub fn split(list: &str) -> impl Iterator<Item = &str> {
+    let mut at = 1;
+    std::iter::from_fn(move || {
+        let needs = Needs::default();
+        let mut pass = Pass {
+            bytes: list.as_bytes(),
+            needs: &needs,
+            found: &mut [],
+            missing: NEVER,
+            unread: NEVER,
+            beyond_ascii: false,
+            case: Case::Open,
+        };
+        let start = pass.blank(at);
+        let (end, _) = pass.value(start, None, DEPTH_MAX).ok()?;
+        at = pass.blank(end) + 1;
+        list.get(start..end)
+    })
+}
