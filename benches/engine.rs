@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 use throughline::engine::{Engine, Input, Output, Pace};
+use throughline::flow::diagnostic::Document;
 use throughline::flow::plan::{Carries, Clock};
 use throughline::flow::{SourceInfo, compile};
-use throughline::flow::diagnostic::Document;
 use throughline::model::observation::{Batch, Dedupe, Position};
 use throughline::model::time::{Span, Time};
 use throughline::model::value::Value;

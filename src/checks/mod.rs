@@ -24,6 +24,7 @@ mod requires;
 pub mod schedule;
 mod states;
 mod together;
+pub mod usual;
 mod values;
 pub mod view;
 

@@ -42,15 +42,18 @@ impl Engine {
         let own_hash = key::hash(flow, 0, own);
         let mut nodes = std::mem::take(&mut self.node_list);
         nodes.clear();
-        let mut archived = Archived { keys: vec![own_hash], ..Archived::default() };
+        let mut archived = Archived { keys: Vec::with_capacity(8), state: Vec::with_capacity(256), identity: 0 };
+        archived.keys.push(own_hash);
         let state = &mut archived.state;
         state.extend_from_slice(&flow.to_le_bytes());
         history::write_own_key(own, state);
         archived.identity = state.len();
         state.push(flags & Transaction::LIMITED);
         state.extend_from_slice(&base.to_le_bytes());
-        *state = postcard::to_extend(&self.judged, std::mem::take(state)).expect("plain data is encodable");
-        nodes.extend(entries.filter_map(|e| if let Entry::Key(node) = e { Some(node) } else { None }));
+        self.judged.encode(state);
+        let mut records = std::mem::take(&mut self.entry);
+        records.clear();
+        part(entries, &mut nodes, &mut records);
         put_varint(state, nodes.len() as u64);
         for node in &nodes {
             let packed = self.state.nodes.packed(*node);
@@ -60,7 +63,8 @@ impl Engine {
             history::write_own_key(packed, state);
             archived.keys.push(self.state.nodes.hash(*node));
         }
-        copy_records(entries, state);
+        state.extend_from_slice(&records);
+        self.entry = records;
         self.bytes = bytes;
         self.state.table.remove(own_hash, index | TRANSACTION);
         for (node, hash) in nodes.iter().zip(&archived.keys[1..]) {
@@ -136,13 +140,16 @@ impl Engine {
     }
 }
 
-/// Copies the records of a history as they stand, without the keys between them.
-fn copy_records(mut entries: history::Entries<'_>, out: &mut Vec<u8>) {
+/// Parts a history into the keys that became bound and the records as they stand.
+fn part(mut entries: history::Entries<'_>, nodes: &mut Vec<u32>, records: &mut Vec<u8>) {
     loop {
         let before = entries.bytes;
-        let Some(entry) = entries.next() else { return };
-        if matches!(entry, Entry::Record { .. }) {
-            out.extend_from_slice(&before[..before.len() - entries.bytes.len()]);
+        match entries.next() {
+            Some(Entry::Key(node)) => nodes.push(node),
+            Some(Entry::Record { .. }) => {
+                records.extend_from_slice(&before[..before.len() - entries.bytes.len()]);
+            }
+            None => return,
         }
     }
 }
@@ -153,8 +160,7 @@ fn read_state(bytes: &[u8]) -> State<'_> {
     let own = take_counted(&mut rest);
     let flags = take(&mut rest, 1)[0];
     let base = take_i64(&mut rest);
-    let (judged, after) = postcard::take_from_bytes(rest).expect("the archive gives back what it was given");
-    rest = after;
+    let judged = Judged::decode(&mut rest);
     let count = get_varint(&mut rest);
     let keys = (0..count).map(|_| {
         let name = take(&mut rest, 1)[0];

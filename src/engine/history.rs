@@ -32,6 +32,9 @@ const KEYS_SMALL: usize = 3;
 const BODY_SMALL: usize = 62;
 const SIZES_LARGE: u8 = 0xff;
 
+/// The body of a record that is bare: its position makes its effect unique, and it keeps nothing.
+pub(super) const BARE_BODY: &[u8] = &[0];
+
 /// A record's fixed part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Head {
@@ -79,7 +82,7 @@ pub(super) fn write_key(node: u32, out: &mut Vec<u8>) {
 
 /// Writes a record; `body` as an observation's, but that its dedupe counts among `keys`.
 pub(super) fn write_record(head: &Head, base: i64, keys: &[u32], body: &[u8], out: &mut Vec<u8>) {
-    let bare = keys.is_empty() && body == [0];
+    let bare = keys.is_empty() && body == BARE_BODY;
     let delta = head.time.0.wrapping_sub(base);
     let millis = delta % MILLI == 0;
     let mut flags = u64::from(head.step) << STEP_SHIFT;
@@ -153,7 +156,7 @@ impl<'a> Iterator for Entries<'a> {
             direct: flags & DIRECT != 0,
         };
         if flags & BARE != 0 {
-            return Some(Entry::Record { head, keys: Keys { bytes: &[], left: 0 }, body: &[0] });
+            return Some(Entry::Record { head, keys: Keys { bytes: &[], left: 0 }, body: BARE_BODY });
         }
         let sizes = self.bytes[0];
         self.bytes = &self.bytes[1..];

@@ -221,8 +221,7 @@ impl Engine {
         let keys = &self.plan.flows[flow as usize].keys;
         let (state, head) = (&mut self.state, &waiting.head);
         let waits = |node: &u32| {
-            keys[state.nodes.name(*node) as usize].rank.is_some()
-                && !state.nodes.bound(*node).any(|b| b.time <= reach)
+            keys[state.nodes.name(*node) as usize].rank.is_some() && !state.nodes.bound(*node).any(|b| b.time <= reach)
         };
         let unbound: Vec<u32> = waiting.nodes.iter().copied().filter(waits).collect();
         if joined && unbound.is_empty() {
@@ -370,9 +369,9 @@ impl Engine {
                     let node = waiting.nodes[i as usize];
                     let before = &waiting.nodes[..i as usize];
                     let dedupe = match bound(&self.state.nodes, node) {
-                        Some(_) => Dedupe::Key(
-                            before.iter().filter_map(|n| bound(&self.state.nodes, *n)).count() as u32,
-                        ),
+                        Some(_) => {
+                            Dedupe::Key(before.iter().filter_map(|n| bound(&self.state.nodes, *n)).count() as u32)
+                        }
                         None => Dedupe::Value(self.state.nodes.packed(node)),
                     };
                     let mut body = Vec::with_capacity(waiting.body.len());

@@ -8,15 +8,23 @@ use super::store::Transaction;
 use super::wheel::Wake;
 use super::{Engine, Output};
 use crate::checks::view::View;
-use crate::checks::{self, Case, Outcome, Verdict};
+use crate::checks::{self, Case, Outcome, Verdict, usual};
 use crate::flow::plan::{Check, Form};
 use crate::model::finding::Finding;
 use crate::model::time::{Span, Time};
-use crate::model::verdict::{Reason, Severity, Status};
+use crate::model::value::{get_varint, put_varint};
+use crate::model::verdict::{Class, Reason, Severity, Status};
 use crate::model::{CheckId, FlowId, StepId, key};
 use serde::{Deserialize, Serialize};
 
 const NONE: u32 = u32::MAX;
+
+// How a verdict is written in an archived state.
+const PASSED: u8 = 0;
+const OPEN: u8 = 1;
+const UNDECIDED: u8 = 2;
+const BROKEN: u8 = 32;
+const STATUSES: u8 = Status::ALL.len() as u8;
 
 /// What one check said of a transaction, for one value of its `by`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -31,7 +39,7 @@ pub(super) struct Instance {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Said {
     Passed,
-    Broken(crate::model::verdict::Class, Status),
+    Broken(Class, Status),
     Undecided(Reason),
 }
 
@@ -53,6 +61,68 @@ pub(super) struct Judged {
     pub whole: Whole,
     /// Records whose effect another record had, per step where there are any.
     pub redelivered: Vec<(StepId, u32)>,
+}
+
+impl Judged {
+    /// Appends the compact form that [`Judged::decode`] reads.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.instances.len() as u64);
+        for Instance { check, by, said } in &self.instances {
+            put_varint(out, u64::from(*check));
+            put_varint(out, u64::from(by.wrapping_add(1)));
+            out.push(match said {
+                Said::Passed => PASSED,
+                Said::Undecided(reason) => UNDECIDED + *reason as u8,
+                Said::Broken(class, status) => BROKEN + (*class as u8) * STATUSES + *status as u8,
+            });
+        }
+        out.push(match self.whole {
+            Whole::Open => OPEN,
+            Whole::Consistent => PASSED,
+            Whole::Undecided(reason) => UNDECIDED + reason as u8,
+            Whole::Inconsistent => BROKEN,
+        });
+        put_varint(out, self.redelivered.len() as u64);
+        for (step, more) in &self.redelivered {
+            put_varint(out, u64::from(*step));
+            put_varint(out, u64::from(*more));
+        }
+    }
+
+    /// Reads what [`Judged::encode`] wrote from the front of `bytes`.
+    pub fn decode(bytes: &mut &[u8]) -> Judged {
+        let mut judged = Judged::default();
+        for _ in 0..get_varint(bytes) {
+            let check = get_varint(bytes) as CheckId;
+            let by = (get_varint(bytes) as u32).wrapping_sub(1);
+            let said = match take_byte(bytes) {
+                PASSED => Said::Passed,
+                code @ BROKEN.. => {
+                    let (class, status) = ((code - BROKEN) / STATUSES, (code - BROKEN) % STATUSES);
+                    Said::Broken(Class::ALL[class as usize], Status::ALL[status as usize])
+                }
+                code => Said::Undecided(Reason::ALL[(code - UNDECIDED) as usize]),
+            };
+            judged.instances.push(Instance { check, by, said });
+        }
+        judged.whole = match take_byte(bytes) {
+            OPEN => Whole::Open,
+            PASSED => Whole::Consistent,
+            BROKEN => Whole::Inconsistent,
+            code => Whole::Undecided(Reason::ALL[(code - UNDECIDED) as usize]),
+        };
+        for _ in 0..get_varint(bytes) {
+            let step = get_varint(bytes) as StepId;
+            judged.redelivered.push((step, get_varint(bytes) as u32));
+        }
+        judged
+    }
+}
+
+fn take_byte(bytes: &mut &[u8]) -> u8 {
+    let byte = bytes[0];
+    *bytes = &bytes[1..];
+    byte
 }
 
 /// What a judgement leaves to do; the [`Judged`] that it made stands in [`Engine::judged`].
@@ -77,7 +147,10 @@ impl Engine {
             return;
         }
         let flow = transaction.flow as usize;
-        let left = self.judge(wake.transaction, clock, false);
+        let left = match self.glance(wake.transaction) {
+            Some(left) => left,
+            None => self.judge(wake.transaction, clock, false),
+        };
         let progress = self.state.evidence.progress(&self.clocks[flow].sources[clock]);
         let everything = self.state.evidence.progress(&self.clocks[flow].sources[0]);
         if everything == Time::MAX {
@@ -152,6 +225,42 @@ impl Engine {
         self.judged = new;
         self.view = view;
         left
+    }
+
+    /// Judges a transaction that was not judged before and in which all went well, as most do.
+    fn glance(&mut self, index: u32) -> Option<Left> {
+        let transaction = self.state.store.get(index);
+        if transaction.judged != NONE || transaction.has(Transaction::LIMITED) {
+            return None;
+        }
+        let flow_id = transaction.flow as usize;
+        let flow = &self.plan.flows[flow_id];
+        self.bytes.clear();
+        self.state.store.read(index, &mut self.bytes);
+        let (_, mut entries) = history::read(&self.bytes, transaction.base);
+        self.usual.clear(flow.steps.len());
+        while let Some(entry) = entries.next() {
+            let Entry::Record { head, body, .. } = entry else { continue };
+            let end = (self.bytes.len() - entries.bytes.len()) as u32;
+            let length = if body == history::BARE_BODY { 0 } else { body.len() as u32 };
+            if !self.usual.add(head.step, head.time, end - length..end) {
+                return None;
+            }
+        }
+        if !usual::possible(flow, &self.usual) {
+            return None;
+        }
+        self.judged.redelivered.clear();
+        self.judged.instances.clear();
+        for (number, check) in flow.checks.iter().enumerate() {
+            if usual::glance(check, &self.usual, &self.bytes)? {
+                let instance = Instance { check: number as CheckId, by: NONE, said: Said::Passed };
+                self.judged.instances.push(instance);
+            }
+        }
+        self.judged.whole = Whole::Consistent;
+        count(&mut self.state.account.flows[flow_id], &self.judged, |n| *n += 1);
+        Some(Left { due: Time::MAX, due_of_clock: Time::MAX, newest: self.usual.newest() })
     }
 
     /// What was said of a transaction before.

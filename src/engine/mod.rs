@@ -34,6 +34,7 @@ mod wheel;
 pub use snapshot::BadSnapshot;
 
 use crate::checks::evidence::Evidence;
+use crate::checks::usual::Glance;
 use crate::checks::view::View;
 use crate::flow::plan::Plan;
 use crate::model::finding::Finding;
@@ -163,6 +164,7 @@ pub struct Engine {
     asked: Vec<u64>,
     // Memory that is used again and again.
     view: View,
+    usual: Glance,
     bytes: Vec<u8>,
     body: Vec<u8>,
     entry: Vec<u8>,
@@ -227,6 +229,7 @@ impl Engine {
             waits_for_recall: false,
             asked: Vec::new(),
             view: View::default(),
+            usual: Glance::default(),
             bytes: Vec::new(),
             body: Vec::new(),
             entry: Vec::new(),
