@@ -288,7 +288,8 @@ mod tests {
         assert!(later.pending && later.due == Time(201));
         coverage.ended = true;
         assert_eq!(coverage.window(Time(160), Time(200)).reason, Some(Reason::AfterRecording));
-        assert_eq!(coverage.window(Time(99), Time(200)).reason, Some(Reason::BeforeWatch));
+        assert_eq!(coverage.window(Time(99), Time(110)).reason, Some(Reason::BeforeWatch));
+        assert_eq!(coverage.window(Time(99), Time(200)).reason, Some(Reason::Gap));
     }
 
     #[test]

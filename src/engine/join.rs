@@ -11,12 +11,12 @@
 //! earliest binding, so that a later binding finds it there; only what no binding has taken up is
 //! parked beside.
 
-use super::history::{self, Entry, Head};
+use super::history::Head;
 use super::limits::{self, Limit};
 use super::node::{Bound, Nodes};
 use super::parking::{Parked, Waiting};
+use super::spread::Spread;
 use super::store::Transaction;
-use super::wheel::Wake;
 use super::{Engine, Output, TRANSACTION};
 use crate::model::observation::{self, Batch, Body, Dedupe};
 use crate::model::time::Time;
@@ -28,15 +28,6 @@ const AHEAD_SLOT: usize = 24;
 const AHEAD_NODE: usize = 12;
 const AHEAD_HISTORY: usize = 6;
 const NONE: u32 = u32::MAX;
-
-/// A new or earlier binding of a key: what else carries the key may join the transaction.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spread {
-    pub node: u32,
-    pub transaction: u32,
-    /// The binding moved to an earlier time: what joined by it binds its own keys earlier too.
-    pub again: bool,
-}
 
 /// A key of an observation, and its binding to one transaction where that is in time.
 #[derive(Clone, Copy, Debug)]
@@ -72,30 +63,40 @@ impl Engine {
         }
     }
 
+    /// Brings near what the observations ahead will touch: first the slots of their keys in the table,
+    /// then the places that those name, then the ends of the histories.
     #[inline]
-    fn look_ahead(&self, batch: &Batch, at: usize) {
+    fn look_ahead(&mut self, batch: &Batch, at: usize) {
         let entries = batch.entries();
         if let Some(entry) = entries.get(at + AHEAD_SLOT) {
             batch.keys(entry).iter().for_each(|key| self.state.table.prefetch(key.hash));
         }
         if let Some(entry) = entries.get(at + AHEAD_NODE) {
-            for key in batch.keys(entry) {
+            let begin = batch.keys_begin(entry);
+            for (key, guess) in batch.keys(entry).iter().zip(&mut self.guesses[begin..]) {
                 match self.state.table.find(key.hash, |_| true) {
-                    Some(index) if index & TRANSACTION != 0 => self.state.store.prefetch(index & !TRANSACTION),
-                    Some(index) => self.state.nodes.prefetch(index),
+                    Some(index) => {
+                        *guess = index;
+                        if index & TRANSACTION != 0 {
+                            self.state.store.prefetch(index & !TRANSACTION);
+                        } else {
+                            self.state.nodes.prefetch(index);
+                        }
+                    }
                     None => self.state.filter.prefetch(key.hash),
                 }
             }
         }
         if let Some(entry) = entries.get(at + AHEAD_HISTORY) {
-            for key in batch.keys(entry) {
-                match self.state.table.find(key.hash, |_| true) {
-                    Some(index) if index & TRANSACTION != 0 => self.state.store.prefetch_end(index & !TRANSACTION),
-                    Some(index) => {
+            let begin = batch.keys_begin(entry);
+            for guess in &self.guesses[begin..begin + batch.keys(entry).len()] {
+                match *guess {
+                    NONE => {}
+                    index if index & TRANSACTION != 0 => self.state.store.prefetch_end(index & !TRANSACTION),
+                    index => {
                         let bound = self.state.nodes.bound(index).next();
                         bound.iter().for_each(|b| self.state.store.prefetch(b.transaction));
                     }
-                    None => {}
                 }
             }
         }
@@ -105,12 +106,15 @@ impl Engine {
     /// them and must be recalled first.
     fn resolve(&mut self, batch: &Batch, entry: &observation::Entry) -> Option<u64> {
         self.resolved.clear();
-        for key in batch.keys(entry) {
+        for (key, guess) in batch.keys(entry).iter().zip(&self.guesses[batch.keys_begin(entry)..]) {
             let packed = batch.packed(key);
-            let found = if key.name == 0 {
-                self.find_transaction(entry.flow, key.hash, packed)
-            } else {
-                self.find_node(entry.flow, key.name, key.hash, packed)
+            let found = match (key.name, *guess) {
+                (0, guess) if guess != NONE && self.is_transaction(guess, entry.flow, packed) => {
+                    Some(guess & !TRANSACTION)
+                }
+                (0, _) => self.find_transaction(entry.flow, key.hash, packed),
+                (name, guess) if guess != NONE && self.is_node(guess, entry.flow, name, packed) => Some(guess),
+                (name, _) => self.find_node(entry.flow, name, key.hash, packed),
             };
             let known = found.is_some_and(|f| key.name == 0 || !self.state.nodes.is_unchecked(f));
             if !known && !self.asked.contains(&key.hash) && self.state.filter.contains(key.hash) {
@@ -124,13 +128,22 @@ impl Engine {
         None
     }
 
+    #[inline]
+    fn is_transaction(&self, place: u32, flow: FlowId, packed: &[u8]) -> bool {
+        place & TRANSACTION != 0 && self.state.store.is(place & !TRANSACTION, flow, packed)
+    }
+
+    #[inline]
+    fn is_node(&self, place: u32, flow: FlowId, name: KeyId, packed: &[u8]) -> bool {
+        place & TRANSACTION == 0 && self.state.nodes.is(place, flow, name, packed)
+    }
+
     pub(super) fn find_transaction(&self, flow: FlowId, hash: u64, packed: &[u8]) -> Option<u32> {
-        let is_it = |i: u32| i & TRANSACTION != 0 && self.state.store.is(i & !TRANSACTION, flow, packed);
-        self.state.table.find(hash, is_it).map(|i| i & !TRANSACTION)
+        self.state.table.find(hash, |place| self.is_transaction(place, flow, packed)).map(|i| i & !TRANSACTION)
     }
 
     pub(super) fn find_node(&self, flow: FlowId, name: KeyId, hash: u64, packed: &[u8]) -> Option<u32> {
-        self.state.table.find(hash, |i| i & TRANSACTION == 0 && self.state.nodes.is(i, flow, name, packed))
+        self.state.table.find(hash, |place| self.is_node(place, flow, name, packed))
     }
 
     /// Lets one observation join; `resolved` holds the places of its keys.
@@ -258,80 +271,9 @@ impl Engine {
         unbound.iter().for_each(|node| state.nodes.park(*node, place));
     }
 
-    /// Removes keys to which nothing is bound and for which nobody waits.
-    pub(super) fn drop_idle(&mut self, nodes: &[u32]) {
-        for node in nodes {
-            if self.state.nodes.is_idle(*node) && self.state.table.remove(self.state.nodes.hash(*node), *node) {
-                self.state.nodes.remove(*node);
-            }
-        }
-    }
-
-    /// Works off one new binding: what else carries the key joins where the binding is in time.
-    pub(super) fn spread(&mut self) {
-        let Some(spread) = self.spreads.last().copied() else { return };
-        if self.state.nodes.is_unchecked(spread.node) {
-            let hash = self.state.nodes.hash(spread.node);
-            if !self.asked.contains(&hash) && self.state.filter.contains(hash) {
-                self.recall(hash);
-                return;
-            }
-            self.state.nodes.set_unchecked(spread.node, false);
-        }
-        self.spreads.pop();
-        if self.spreads.is_empty() {
-            self.asked.clear();
-        }
-        let flow = self.state.store.get(spread.transaction).flow;
-        let parked: Vec<u32> = self.state.nodes.parked(spread.node).to_vec();
-        for place in parked {
-            let waiting = self.state.parking.waiting(place);
-            if self.join(flow, &waiting, spread.transaction, false) {
-                let parked = self.state.parking.places.get_mut(place);
-                if !std::mem::replace(&mut parked.joined, true) {
-                    self.state.evidence.remove_stray(flow, parked.step, parked.time, parked.number);
-                }
-            }
-        }
-        if let Some(earliest) = self.state.nodes.earliest(spread.node, spread.transaction) {
-            self.spread_from(flow, earliest, &spread);
-        }
-        if spread.again
-            && let Some(own) = self.state.nodes.binding(spread.node, spread.transaction)
-        {
-            self.spread_from(flow, own, &spread);
-        }
-    }
-
-    /// Lets what joined `bound.transaction` by the key join the newly bound one too.
-    fn spread_from(&mut self, flow: FlowId, bound: Bound, spread: &Spread) {
-        let linger = self.plan.flows[flow as usize].linger;
-        let base = self.state.store.get(bound.transaction).base;
-        let mut bytes = Vec::new();
-        self.state.store.read(bound.transaction, &mut bytes);
-        let (_, entries) = history::read(&bytes, base);
-        let mut nodes = Vec::new();
-        let mut found = Vec::new();
-        for entry in entries {
-            match entry {
-                Entry::Key(node) => nodes.push(node),
-                Entry::Record { head, mut keys, body } => {
-                    let carries = !head.direct && bound.time <= head.time + linger;
-                    if carries && keys.any(|k| k == u32::from(bound.ordinal)) {
-                        found.push((head, keys_of(&entry), body.to_vec()));
-                    }
-                }
-            }
-        }
-        for (head, ordinals, body) in found {
-            let nodes = ordinals.iter().map(|o| nodes[*o as usize]).collect();
-            self.join(flow, &Waiting { head, nodes, body }, spread.transaction, false);
-        }
-    }
-
     /// Lets an observation without the flow's key join one transaction, where one of its keys is bound
     /// to it in time. Says whether it did. A `fresh` one cannot stand in the history yet.
-    fn join(&mut self, flow: FlowId, waiting: &Waiting, transaction: u32, fresh: bool) -> bool {
+    pub(super) fn join(&mut self, flow: FlowId, waiting: &Waiting, transaction: u32, fresh: bool) -> bool {
         let keys = &self.plan.flows[flow as usize].keys;
         let head = &waiting.head;
         let reach = head.time + self.plan.flows[flow as usize].linger;
@@ -385,24 +327,6 @@ impl Engine {
         self.ordinals = ordinals;
     }
 
-    /// Whether the record is in the history already, with all of these keys.
-    fn stands_there(&mut self, transaction: u32, head: &Head, ordinals: &[u32]) -> bool {
-        let base = self.state.store.get(transaction).base;
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        self.state.store.read(transaction, &mut bytes);
-        let (_, mut entries) = history::read(&bytes, base);
-        let found = entries.any(|entry| match entry {
-            Entry::Record { head: there, .. } if there == *head => {
-                let keys = keys_of(&entry);
-                ordinals.iter().all(|o| keys.contains(o))
-            }
-            _ => false,
-        });
-        self.bytes = bytes;
-        found
-    }
-
     /// Binds a key to a transaction, or moves the binding to an earlier time. Gives the key's count
     /// among the transaction's keys; `None` where a limit was hit.
     fn bind(&mut self, node: u32, transaction: u32, time: Time) -> Option<u16> {
@@ -440,65 +364,6 @@ impl Engine {
             self.spreads.push(Spread { node, transaction, again: false });
         }
         Some(keys)
-    }
-
-    /// Opens a transaction under its own key.
-    pub(super) fn open(&mut self, flow: FlowId, hash: u64, packed: &[u8], time: Time) -> u32 {
-        let state = &mut self.state;
-        let transaction = state.store.open(flow, time.0);
-        state.table.insert(hash, transaction | TRANSACTION);
-        self.body.clear();
-        history::write_own_key(packed, &mut self.body);
-        state.store.append(transaction, &self.body);
-        state.account.flows[flow as usize].open += 1;
-        transaction
-    }
-
-    /// Appends a record to a history.
-    fn append(&mut self, transaction: u32, head: &Head, ordinals: &[u32], body: &[u8]) {
-        let stored = self.state.store.get_mut(transaction);
-        if stored.length() >= limits::HISTORY_BYTES_MAX {
-            stored.flags |= Transaction::LIMITED;
-            let flow = stored.flow;
-            self.hit(flow, Limit::HistoryBytes);
-            return;
-        }
-        let base = stored.base;
-        let mut bytes = std::mem::take(&mut self.entry);
-        bytes.clear();
-        history::write_record(head, base, ordinals, body, &mut bytes);
-        self.state.store.append(transaction, &bytes);
-        self.entry = bytes;
-    }
-
-    /// Sets the wake-ups that an observation calls for.
-    pub(super) fn wake(&mut self, transaction: u32, step: u16, time: Time) {
-        let stored = self.state.store.get_mut(transaction);
-        let flow = stored.flow as usize;
-        let wake = Wake { transaction, generation: stored.generation };
-        if !stored.has(Transaction::ARMED) {
-            stored.flags |= Transaction::ARMED;
-            self.state.wheels[flow][0].set(time + self.clocks[flow].settle, wake);
-        }
-        for (clock, delay) in &self.clocks[flow].wakes[step as usize] {
-            self.state.wheels[flow][*clock].set(time + *delay, wake);
-        }
-    }
-
-    /// Counts a limit that was hit.
-    pub(super) fn hit(&mut self, flow: FlowId, limit: Limit) {
-        let limits = &mut self.state.account.flows[flow as usize].limits;
-        match limits.iter_mut().find(|(name, _)| name == limit.name()) {
-            Some((_, count)) => *count += 1,
-            None => limits.push((limit.name().to_owned(), 1)),
-        }
-    }
-}
-
-fn keys_of(entry: &Entry<'_>) -> Vec<u32> {
-    match entry {
-        Entry::Record { keys, .. } => keys.collect(),
-        Entry::Key(_) => Vec::new(),
     }
 }
 

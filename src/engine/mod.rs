@@ -16,6 +16,7 @@ pub mod account;
 mod clocks;
 mod closing;
 pub mod filter;
+mod growth;
 mod history;
 mod join;
 mod judging;
@@ -26,6 +27,7 @@ mod parking;
 mod schedules;
 mod slab;
 mod snapshot;
+mod spread;
 mod store;
 pub mod trace;
 mod tracing;
@@ -44,7 +46,7 @@ use crate::model::{FlowId, SourceId, StepId};
 use account::{Account, CheckAccount, FlowAccount};
 use clocks::Clocks;
 use filter::Filter;
-use join::{Spread, Tie};
+use join::Tie;
 use judging::Judged;
 use keytable::KeyTable;
 use node::Nodes;
@@ -52,6 +54,7 @@ use parking::Parking;
 use schedules::Runs;
 use serde::{Deserialize, Serialize};
 use slab::Slab;
+use spread::Spread;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use store::Store;
@@ -170,6 +173,8 @@ pub struct Engine {
     entry: Vec<u8>,
     own_key: Vec<u8>,
     resolved: Vec<u32>,
+    /// Per key of the batch: where it probably stands.
+    guesses: Vec<u32>,
     node_list: Vec<u32>,
     ordinals: Vec<u32>,
     joins: Vec<u32>,
@@ -235,6 +240,7 @@ impl Engine {
             entry: Vec::new(),
             own_key: Vec::new(),
             resolved: Vec::new(),
+            guesses: Vec::new(),
             node_list: Vec::new(),
             ordinals: Vec::new(),
             joins: Vec::new(),
@@ -253,6 +259,8 @@ impl Engine {
         match input {
             Input::Observations(batch) => {
                 self.asked.clear();
+                self.guesses.clear();
+                self.guesses.resize(batch.key_count(), u32::MAX);
                 self.batch = Some((batch, 0));
             }
             Input::Begins { source, at } => {

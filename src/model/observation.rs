@@ -92,6 +92,16 @@ impl Batch {
         &self.keys[entry.keys_at as usize..(entry.keys_at + entry.keys_count) as usize]
     }
 
+    /// Where an observation's keys begin among all keys of the batch.
+    pub fn keys_begin(&self, entry: &Entry) -> usize {
+        entry.keys_at as usize
+    }
+
+    /// How many keys all observations have together.
+    pub fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// A key's packed value.
     pub fn packed(&self, key: &KeyRef) -> &[u8] {
         &self.bytes[key.at as usize..(key.at + key.length) as usize]

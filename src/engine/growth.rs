@@ -1,0 +1,72 @@
+//! How transactions begin and grow, and the limits that they meet.
+
+use super::history::{self, Head};
+use super::limits::{self, Limit};
+use super::store::Transaction;
+use super::wheel::Wake;
+use super::{Engine, TRANSACTION};
+use crate::model::FlowId;
+use crate::model::time::Time;
+
+impl Engine {
+    /// Opens a transaction under its own key.
+    pub(super) fn open(&mut self, flow: FlowId, hash: u64, packed: &[u8], time: Time) -> u32 {
+        let state = &mut self.state;
+        let transaction = state.store.open(flow, time.0);
+        state.table.insert(hash, transaction | TRANSACTION);
+        self.body.clear();
+        history::write_own_key(packed, &mut self.body);
+        state.store.append(transaction, &self.body);
+        state.account.flows[flow as usize].open += 1;
+        transaction
+    }
+
+    /// Appends a record to a history.
+    pub(super) fn append(&mut self, transaction: u32, head: &Head, ordinals: &[u32], body: &[u8]) {
+        let stored = self.state.store.get_mut(transaction);
+        if stored.length() >= limits::HISTORY_BYTES_MAX {
+            stored.flags |= Transaction::LIMITED;
+            let flow = stored.flow;
+            self.hit(flow, Limit::HistoryBytes);
+            return;
+        }
+        let base = stored.base;
+        let mut bytes = std::mem::take(&mut self.entry);
+        bytes.clear();
+        history::write_record(head, base, ordinals, body, &mut bytes);
+        self.state.store.append(transaction, &bytes);
+        self.entry = bytes;
+    }
+
+    /// Sets the wake-ups that an observation calls for.
+    pub(super) fn wake(&mut self, transaction: u32, step: u16, time: Time) {
+        let stored = self.state.store.get_mut(transaction);
+        let flow = stored.flow as usize;
+        let wake = Wake { transaction, generation: stored.generation };
+        if !stored.has(Transaction::ARMED) {
+            stored.flags |= Transaction::ARMED;
+            self.state.wheels[flow][0].set(time + self.clocks[flow].settle, wake);
+        }
+        for (clock, delay) in &self.clocks[flow].wakes[step as usize] {
+            self.state.wheels[flow][*clock].set(time + *delay, wake);
+        }
+    }
+
+    /// Counts a limit that was hit.
+    pub(super) fn hit(&mut self, flow: FlowId, limit: Limit) {
+        let limits = &mut self.state.account.flows[flow as usize].limits;
+        match limits.iter_mut().find(|(name, _)| name == limit.name()) {
+            Some((_, count)) => *count += 1,
+            None => limits.push((limit.name().to_owned(), 1)),
+        }
+    }
+
+    /// Removes keys to which nothing is bound and for which nobody waits.
+    pub(super) fn drop_idle(&mut self, nodes: &[u32]) {
+        for node in nodes {
+            if self.state.nodes.is_idle(*node) && self.state.table.remove(self.state.nodes.hash(*node), *node) {
+                self.state.nodes.remove(*node);
+            }
+        }
+    }
+}
