@@ -86,6 +86,18 @@ impl Batch {
         self.entries.is_empty()
     }
 
+    /// Drops those observations from the one with index `first` on that are not to be kept.
+    pub fn retain_from(&mut self, first: usize, mut keep: impl FnMut(&Entry) -> bool) {
+        let mut kept = first;
+        for index in first..self.entries.len() {
+            if keep(&self.entries[index]) {
+                self.entries.swap(kept, index);
+                kept += 1;
+            }
+        }
+        self.entries.truncate(kept);
+    }
+
     /// The keys of one observation, in the order of the step's `key`; the flow's own first where it
     /// is there.
     pub fn keys(&self, entry: &Entry) -> &[KeyRef] {
@@ -273,5 +285,17 @@ mod tests {
         assert_eq!(body.dedupe, Dedupe::Key(1));
         assert_eq!(body.fields().collect::<Vec<_>>(), [Value::Int(7), Value::Null]);
         assert_eq!(body.field(5), Value::Null);
+    }
+
+    #[test]
+    fn observations_can_be_dropped_again() {
+        let mut batch = Batch::default();
+        for time in 1..=5 {
+            let mut draft = batch.begin(0, 0, Time(time), Position::default());
+            draft.body(Dedupe::Position);
+            draft.finish();
+        }
+        batch.retain_from(1, |entry| entry.time.0 % 2 == 0);
+        assert_eq!(batch.entries().iter().map(|e| e.time.0).collect::<Vec<_>>(), [1, 2, 4]);
     }
 }

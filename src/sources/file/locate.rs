@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// One file of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Located {
     pub name: String,
     /// Its size; `None` for what cannot be read twice, such as a pipe.
     pub size: Option<u64>,
+    /// When it was last written, as nanoseconds since 1970; `None` for what cannot be read twice.
+    pub modified: Option<i64>,
 }
 
 /// Why a path gives no files.
@@ -79,9 +82,9 @@ fn matching(pattern: &str) -> Result<Vec<Located>, LocateError> {
         .map_err(|e| LocateError::BadPattern { pattern: pattern.to_owned(), message: e.to_string() })?;
     let mut files = Vec::new();
     for entry in found {
-        let unreadable = |path: &Path, error| LocateError::Unreadable { path: path.display().to_string(), error };
-        let path = entry.map_err(|e| unreadable(&e.path().to_owned(), e.into()))?;
-        let found = fs::metadata(&path).map_err(|e| unreadable(&path, e))?;
+        let unreadable = |path: String, error| LocateError::Unreadable { path, error };
+        let path = entry.map_err(|e| unreadable(e.path().display().to_string(), e.into()))?;
+        let found = fs::metadata(&path).map_err(|e| unreadable(path.display().to_string(), e))?;
         if !found.is_dir() {
             files.push(located(path, &found));
         }
@@ -97,7 +100,10 @@ fn matching(pattern: &str) -> Result<Vec<Located>, LocateError> {
 
 fn located(path: PathBuf, found: &fs::Metadata) -> Located {
     let name = path.display().to_string();
-    Located { path, name, size: found.is_file().then(|| found.len()) }
+    let modified = found.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let nanos = modified.and_then(|since| i64::try_from(since.as_nanos()).ok());
+    let plain = found.is_file();
+    Located { path, name, size: plain.then_some(found.len()), modified: nanos.filter(|_| plain) }
 }
 
 fn is_pattern(path: &str) -> bool {

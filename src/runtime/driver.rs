@@ -1,0 +1,80 @@
+//! Drives an engine: hands it inputs, keeps its findings, and its archive for it.
+
+use super::archive::Archive;
+use crate::engine::account::Account;
+use crate::engine::trace::Trace;
+use crate::engine::{Engine, Input, Output, Pace};
+use crate::flow::plan::Plan;
+use crate::model::finding::Finding;
+use crate::model::observation::Batch;
+use crate::model::verdict::Status;
+use crate::model::{CheckId, FlowId, key};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+/// What a finding is about, in the order of reports.
+type About = (FlowId, CheckId, String, Option<String>);
+
+/// An engine with what it needs around it.
+pub struct Driver {
+    engine: Engine,
+    archive: Archive,
+    findings: BTreeMap<About, Finding>,
+}
+
+impl Driver {
+    /// A new engine, with its archive in a temporary file.
+    pub fn new(plan: Arc<Plan>, pace: Pace) -> io::Result<Driver> {
+        Ok(Driver { engine: Engine::new(plan, pace), archive: Archive::in_temp()?, findings: BTreeMap::new() })
+    }
+
+    /// Hands one input to the engine and works off what it says. A batch comes back for its memory.
+    pub fn feed(&mut self, input: Input) -> io::Result<Option<Batch>> {
+        let mut consumed = None;
+        self.engine.handle(input);
+        while let Some(output) = self.engine.poll() {
+            match output {
+                Output::Finding(finding) => self.keep(*finding),
+                Output::Archive(archived) => self.archive.store(&archived)?,
+                Output::Recall { key } => {
+                    let states = self.archive.recall(key)?;
+                    self.engine.handle(Input::Recalled(states));
+                }
+                Output::Consumed(batch) => consumed = Some(batch),
+            }
+        }
+        Ok(consumed)
+    }
+
+    /// The newest of each finding replaces the earlier ones; one that turned out untrue goes.
+    fn keep(&mut self, finding: Finding) {
+        let about = (finding.flow, finding.check, finding.key.clone(), finding.by.clone());
+        if finding.status == Status::Resolved {
+            self.findings.remove(&about);
+        } else {
+            self.findings.insert(about, finding);
+        }
+    }
+
+    /// What the engine has counted.
+    pub fn account(&self) -> &Account {
+        self.engine.account()
+    }
+
+    /// The findings by flow, check, key and by.
+    pub fn into_findings(self) -> Vec<Finding> {
+        self.findings.into_values().collect()
+    }
+
+    /// Everything about the transaction of `flow` whose own key is `own`, whether it is open or closed.
+    pub fn trace(&mut self, flow: FlowId, own: &str) -> io::Result<Option<Trace>> {
+        if let Some(trace) = self.engine.trace(flow, own, None) {
+            return Ok(Some(trace));
+        }
+        let mut packed = Vec::new();
+        key::pack(own, &mut packed);
+        let archived = self.archive.recall(key::hash(flow, 0, &packed))?;
+        Ok(archived.first().and_then(|state| self.engine.trace(flow, own, Some(state))))
+    }
+}

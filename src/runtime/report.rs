@@ -1,0 +1,84 @@
+//! What a run over recordings tells: the engine's account and findings, and what became of every record.
+
+use super::coverage::Hole;
+use super::recording::PartNames;
+use crate::engine::account::Account;
+use crate::extract::counts::Counts;
+use crate::model::finding::Finding;
+use crate::model::time::Time;
+
+/// All that a run found out.
+#[derive(Debug)]
+pub struct Report {
+    /// What the engine counted.
+    pub account: Account,
+    /// The newest of each finding, without those that turned out untrue; by flow, check, key and by.
+    pub findings: Vec<Finding>,
+    /// What became of the records, one a source, in the order of the configuration.
+    pub sources: Vec<SourceReport>,
+    /// What extract counted at each step.
+    pub counts: Counts,
+    /// What positions stand for.
+    pub parts: PartNames,
+    /// The run was interrupted: all of this is as far as it had come.
+    pub interrupted: bool,
+}
+
+/// What became of the records of one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceReport {
+    /// Its name.
+    pub name: String,
+    /// How many files it has.
+    pub files: u64,
+    /// Records read, whatever became of them.
+    pub records: u64,
+    /// Those that matched a step.
+    pub matched: u64,
+    /// Those that matched none.
+    pub unmatched: u64,
+    /// Those that could not be decoded.
+    pub undecodable: u64,
+    /// Those outside of the window that was asked for.
+    pub outside: u64,
+    /// Those older than the lateness allows.
+    pub beyond_lateness: u64,
+    /// Those whose time stands further than `jump_max` from all others, and so vouches for nothing.
+    pub lone: u64,
+    /// Observations that joined no transaction.
+    pub unattached: u64,
+    /// The oldest event time that counts.
+    pub from: Option<Time>,
+    /// The newest event time that counts.
+    pub to: Option<Time>,
+    /// Stretches of time in which records may be missing; the first of them.
+    pub gaps: Vec<Hole>,
+    /// How many more gaps there are.
+    pub gaps_more: u64,
+    /// What could not be decoded, by reason.
+    pub problems: Vec<Problem>,
+    /// Why it could not be read to its end: one sentence a file.
+    pub failures: Vec<String>,
+}
+
+/// Records that could not be decoded, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Why.
+    pub reason: &'static str,
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub samples: Vec<Sample>,
+}
+
+/// A record that could not be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// `file:line`.
+    pub place: String,
+    /// What is wrong with it.
+    pub detail: String,
+    /// How it begins; empty where the source redacts.
+    pub text: String,
+}

@@ -1,0 +1,123 @@
+//! Verifies recordings: plays them to their end, and tells what came out.
+
+use super::coverage::Window;
+use super::driver::Driver;
+use super::play::{PlayOptions, Played, play};
+use super::recording::Recording;
+use crate::config::Config;
+use crate::engine::Pace;
+use crate::flow::format::Lateness;
+use crate::flow::plan::Plan;
+use crate::model::time::{Span, Time};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use super::play::Progress;
+pub use super::recording::{PartNames, Unreadable};
+pub use super::report::{Problem, Report, Sample, SourceReport};
+
+/// What part of the recordings is looked at, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VerifyOptions {
+    /// Only what happened from this time on.
+    pub since: Option<Time>,
+    /// Only what happened before this time.
+    pub until: Option<Time>,
+    /// The recordings hold everything, before and after: what is not in them did not happen.
+    pub complete: bool,
+    /// Records may come in this much later than the configuration says.
+    pub settle: Option<Span>,
+    /// How many threads; as many as the machine has where `None`. The result is the same with any number.
+    pub threads: Option<usize>,
+}
+
+/// Why nothing could be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// Some sources cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The archive of closed transactions failed.
+    #[error(
+        "closed transactions could not be kept in the folder for temporary files: {0}; make room there, or name another one in TMPDIR"
+    )]
+    Archive(#[from] io::Error),
+}
+
+/// Plays all recordings to their end. `interrupted` stops it in good order; what it has found by then is told.
+pub fn verify(
+    config: &Config,
+    plan: Arc<Plan>,
+    options: &VerifyOptions,
+    interrupted: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, VerifyError> {
+    let (driver, recording, played) = run(config, plan.clone(), options, interrupted, progress)?;
+    let account = driver.account().clone();
+    let mut sources = played.sources;
+    for source in &mut sources {
+        source.unattached = plan
+            .flows
+            .iter()
+            .zip(&account.flows)
+            .flat_map(|(flow, account)| flow.steps.iter().zip(&account.unattached))
+            .filter(|(step, _)| step.reads == source.name)
+            .map(|(_, count)| count)
+            .sum();
+    }
+    Ok(Report {
+        account,
+        findings: driver.into_findings(),
+        sources,
+        counts: played.counts,
+        parts: recording.part_names(),
+        interrupted: played.interrupted,
+    })
+}
+
+/// Plays all recordings into an engine.
+pub(super) fn run(
+    config: &Config,
+    plan: Arc<Plan>,
+    options: &VerifyOptions,
+    interrupted: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Driver, Recording, Played), VerifyError> {
+    let (config, plan) = settled(config, plan, options.settle);
+    let recording = Recording::open(&config, &plan)?;
+    let mut driver = Driver::new(plan, Pace::Settled)?;
+    let play_options = PlayOptions {
+        window: Window { since: options.since.unwrap_or(Time::MIN), until: options.until.unwrap_or(Time::MAX) },
+        complete: options.complete,
+        threads: options.threads,
+        now: now(),
+    };
+    let played = play(&recording, &play_options, interrupted, progress, &mut |input| driver.feed(input))?;
+    Ok((driver, recording, played))
+}
+
+/// Adds to the lateness of every source.
+fn settled(config: &Config, plan: Arc<Plan>, settle: Option<Span>) -> (Config, Arc<Plan>) {
+    let mut config = config.clone();
+    let Some(settle) = settle else { return (config, plan) };
+    let mut plan = (*plan).clone();
+    for source in &mut plan.sources {
+        source.lateness = source.lateness + settle;
+    }
+    for source in &mut config.sources {
+        if let Lateness::Span(lateness) = &mut source.file.pacing.lateness {
+            *lateness = *lateness + settle;
+        }
+    }
+    (config, Arc::new(plan))
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX - 1))
+}
+
+#[cfg(test)]
+mod tests;
