@@ -33,8 +33,9 @@ pub(super) struct Window {
     pub give_up: Time,
 }
 
-const NEVER_CAME: u8 = 0;
-const CAME_LATE: u8 = 1;
+const LOST: u8 = 0;
+const MISSING: u8 = 1;
+const CAME_LATE: u8 = 2;
 
 pub(super) fn judge(case: &Case<'_>, after: &After) -> Fold {
     let mut anchors = anchors(case, after.after, after.anchor).peekable();
@@ -145,7 +146,9 @@ fn judge_item(case: &Case<'_>, after: &After, anchor: &Effect, window: Window, i
     }
     let until_given_up = absent(case, after, a, item.steps, window.give_up);
     *due = (*due).min(until_given_up.due);
-    Part::broken_if(&until_given_up, NEVER_CAME, class_of_loss(case, after, item.steps), Status::Open)
+    let class = class_of_loss(case, after, item.steps);
+    let rank = if class == Class::LostMessage { LOST } else { MISSING };
+    Part::broken_if(&until_given_up, rank, class, Status::Open)
 }
 
 /// Whether what was looked for is known not to have come until `deadline`, but for what was seen.

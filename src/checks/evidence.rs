@@ -23,6 +23,8 @@ pub struct Coverage {
     pub from: Time,
     /// Covered up to here, excluded.
     pub to: Time,
+    /// How far it had shown itself to have come before its end was declared.
+    pub proven: Time,
     /// No more will come.
     pub ended: bool,
     /// It cannot be read.
@@ -38,6 +40,7 @@ impl Coverage {
         Coverage {
             from: Time::MAX,
             to: Time::MIN,
+            proven: Time::MIN,
             ended: false,
             down: false,
             gaps: Vec::new(),

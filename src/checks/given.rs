@@ -25,9 +25,10 @@ pub(super) fn apply(case: &Case<'_>, fold: Fold) -> Outcome {
 }
 
 fn conditions(case: &Case<'_>, fold: &Fold, mut outcome: Outcome) -> Outcome {
-    let not_applicable = Outcome { verdict: Verdict::NotApplicable, due: Time::MAX, ..outcome };
+    // A part that is not due yet may still ask for evidence from beyond what is looked at now.
+    let not_applicable = Outcome { verdict: Verdict::NotApplicable, ..outcome };
     if case.check.unless.iter().any(|s| present(case, *s)) {
-        return not_applicable;
+        return Outcome { due: Time::MAX, ..not_applicable };
     }
     let troubled = matches!(outcome.verdict, Verdict::Broken(..) | Verdict::Undecided(_));
     let reach = fold.reach.unwrap_or(Time::MIN);

@@ -40,7 +40,7 @@ impl Schedule<'_> {
     }
 
     /// The due times within what the source covers, `seen` being the oldest and newest record of it
-    /// (they stand in where its coverage has no end).
+    /// (they stand in where its coverage has no end, but for what it had shown before that was declared).
     pub fn due_times<'s>(
         &'s self,
         evidence: &Evidence,
@@ -49,7 +49,7 @@ impl Schedule<'_> {
         let coverage = &evidence.sources[self.source() as usize];
         let (oldest, newest) = seen.map_or((Time::MAX, Time::MIN), |(o, n)| (o, n + Span(1)));
         let from = if coverage.from == Time::MIN { oldest } else { coverage.from };
-        let to = if coverage.to == Time::MAX { newest } else { coverage.to };
+        let to = if coverage.to == Time::MAX { newest.max(coverage.proven) } else { coverage.to };
         let first = if from < to { self.cron.next_after(from - Span(1)) } else { None };
         std::iter::successors(first, |due| self.cron.next_after(*due)).take_while(move |due| *due < to)
     }

@@ -229,7 +229,7 @@ impl Engine {
         self.joins = joins;
     }
 
-    /// Parks an observation at each of its keys that is bound to no transaction in time.
+    /// Parks an observation where one of its keys is bound to no transaction in time.
     fn park(&mut self, flow: FlowId, waiting: &Waiting, reach: Time, joined: bool) {
         let keys = &self.plan.flows[flow as usize].keys;
         let (state, head) = (&mut self.state, &waiting.head);
@@ -241,7 +241,9 @@ impl Engine {
             return;
         }
         if unbound.is_empty() || state.parking.places.len() >= limits::PARKED_MAX {
-            if !joined {
+            // One without a usable key belongs nowhere, unless it shows that a job ran.
+            let at_home = unbound.is_empty() && state.runs.iter().any(|r| r.expects(flow, head.step));
+            if !joined && !at_home {
                 state.account.flows[flow as usize].unattached[head.step as usize] += 1;
             }
             if !unbound.is_empty() {
@@ -268,7 +270,8 @@ impl Engine {
             number,
         };
         let place = state.parking.park(parked, reach);
-        unbound.iter().for_each(|node| state.nodes.park(*node, place));
+        // At all of its keys, so that none of them is given up while it waits.
+        waiting.nodes.iter().for_each(|node| state.nodes.park(*node, place));
     }
 
     /// Lets an observation without the flow's key join one transaction, where one of its keys is bound
@@ -292,17 +295,19 @@ impl Engine {
                     self.bind(tie.node, transaction, earliest.max(head.time));
                 }
             }
-            self.append_indirect(waiting, transaction, fresh);
+            self.append_indirect(waiting, transaction, reach, fresh);
         }
         self.ties = ties;
         joins
     }
 
-    /// Appends a joined observation with those of its keys that are bound, unless it stands there.
-    fn append_indirect(&mut self, waiting: &Waiting, transaction: u32, fresh: bool) {
+    /// Appends a joined observation with those of its keys by which it joins, unless it stands there. A key that
+    /// is bound too late for it is left out, whether the binding is known already or not.
+    fn append_indirect(&mut self, waiting: &Waiting, transaction: u32, reach: Time, fresh: bool) {
         let mut ordinals = std::mem::take(&mut self.ordinals);
         ordinals.clear();
-        let bound = |nodes: &Nodes, node: u32| nodes.binding(node, transaction).map(|b| u32::from(b.ordinal));
+        let in_time = |nodes: &Nodes, node: u32| nodes.binding(node, transaction).filter(|b| b.time <= reach);
+        let bound = |nodes: &Nodes, node: u32| in_time(nodes, node).map(|b| u32::from(b.ordinal));
         ordinals.extend(waiting.nodes.iter().filter_map(|n| bound(&self.state.nodes, *n)));
         if fresh || !self.stands_there(transaction, &waiting.head, &ordinals) {
             let read = Body::read(&waiting.body);

@@ -162,6 +162,8 @@ pub struct Engine {
     spreads: Vec<Spread>,
     waking: Option<(FlowId, usize, Vec<Wake>, usize)>,
     moved: bool,
+    /// Flows that can learn nothing more until a source comes back: all is judged as it stands.
+    stuck: Vec<FlowId>,
     waits_for_recall: bool,
     /// Keys that were recalled for the work under way.
     asked: Vec<u64>,
@@ -231,6 +233,7 @@ impl Engine {
             spreads: Vec::new(),
             waking: None,
             moved: false,
+            stuck: Vec::new(),
             waits_for_recall: false,
             asked: Vec::new(),
             view: View::default(),
@@ -270,6 +273,7 @@ impl Engine {
             Input::Progress { source, to } => {
                 let coverage = &mut self.state.evidence.sources[source as usize];
                 coverage.to = to.max(coverage.to);
+                coverage.proven = coverage.to;
                 self.moved = true;
             }
             Input::Gap { source, from, to } => {
@@ -277,12 +281,14 @@ impl Engine {
             }
             Input::Down { source, down } => {
                 self.state.evidence.sources[source as usize].down = down;
+                self.note_stuck();
                 self.moved = true;
             }
             Input::Ends { source, at } => {
                 let coverage = &mut self.state.evidence.sources[source as usize];
                 coverage.to = at.max(coverage.to);
                 coverage.ended = true;
+                self.note_stuck();
                 self.moved = true;
             }
             Input::Recalled(states) => {
@@ -339,8 +345,19 @@ impl Engine {
         self.outputs.push_back(Output::Recall { key });
     }
 
+    /// Notes the flows of which every source has ended or is down: no progress will wake their transactions.
+    fn note_stuck(&mut self) {
+        let sources = &self.state.evidence.sources;
+        for (flow, spec) in self.plan.flows.iter().enumerate() {
+            let mut of_flow = spec.sources.iter().map(|s| &sources[*s as usize]);
+            if of_flow.clone().any(|s| s.down) && of_flow.all(|s| s.down || s.ended) {
+                self.stuck.push(flow as FlowId);
+            }
+        }
+    }
+
     /// Finds what progress has made due: observations that have waited long enough, then the next
-    /// bucket of wake-ups. Says whether there was any.
+    /// bucket of wake-ups, then what cannot wait for progress. Says whether there was any.
     fn next_due(&mut self) -> bool {
         for flow in 0..self.clocks.len() {
             self.expire(flow as FlowId);
@@ -352,7 +369,11 @@ impl Engine {
                 }
             }
         }
-        false
+        let Some(flow) = self.stuck.pop() else { return false };
+        let open = self.state.store.open_ones(flow);
+        let wakes = open.map(|(transaction, generation)| Wake { transaction, generation }).collect();
+        self.waking = Some((flow, 0, wakes, 0));
+        true
     }
 
     /// Observations whose binders' sources have passed: they stay unattached.

@@ -138,9 +138,9 @@ impl Nodes {
         self.bound(index).find(|b| b.transaction == transaction)
     }
 
-    /// The transaction with the earliest binding other than `except`.
-    pub fn earliest(&self, index: u32, except: u32) -> Option<Bound> {
-        self.bound(index).filter(|b| b.transaction != except).min_by_key(|b| b.time)
+    /// The earliest binding to one of these transactions.
+    pub fn earliest(&self, index: u32, among: impl Fn(u32) -> bool) -> Option<Bound> {
+        self.bound(index).filter(|b| among(b.transaction)).min_by_key(|b| b.time)
     }
 
     /// Binds the key to a transaction to which it is not bound yet.
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(nodes.bound(short).collect::<Vec<_>>(), [bound(7, 3)]);
         nodes.bind(short, bound(8, 2));
         nodes.rebind(short, 8, Time(1));
-        assert_eq!(nodes.earliest(short, 99), Some(bound(8, 1)));
+        assert_eq!(nodes.earliest(short, |_| true), Some(bound(8, 1)));
         nodes.park(short, 5);
         nodes.unbind(short, 7);
         nodes.unbind(short, 8);

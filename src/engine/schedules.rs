@@ -21,10 +21,19 @@ pub(super) struct Runs {
     step: StepId,
     /// When it ran, as far as due times that are not judged yet may need it.
     times: BTreeSet<Time>,
-    /// The oldest and the newest record.
+    /// The oldest and the newest record that the flow has of the step's source.
     seen: Option<(Time, Time)>,
     /// The last due time that was judged.
     judged: Option<Time>,
+    /// What is said of those after it while the source is down.
+    provisional: Vec<Said>,
+}
+
+impl Runs {
+    /// Whether an observation of this step is a run of the job.
+    pub fn expects(&self, flow: FlowId, step: StepId) -> bool {
+        (self.flow, self.step) == (flow, step)
+    }
 }
 
 impl Engine {
@@ -44,11 +53,14 @@ impl Engine {
 
     /// Notes an observation that shows that a job ran.
     pub(super) fn note_run(&mut self, entry: &Entry) {
-        for runs in &mut self.state.runs {
-            if runs.flow == entry.flow && runs.step == entry.step {
-                runs.times.insert(entry.time);
+        for runs in self.state.runs.iter_mut().filter(|runs| runs.flow == entry.flow) {
+            let steps = &self.plan.flows[entry.flow as usize].steps;
+            if steps[runs.step as usize].source == steps[entry.step as usize].source {
                 let (oldest, newest) = runs.seen.unwrap_or((entry.time, entry.time));
                 runs.seen = Some((oldest.min(entry.time), newest.max(entry.time)));
+            }
+            if runs.expects(entry.flow, entry.step) {
+                runs.times.insert(entry.time);
             }
         }
     }
@@ -58,12 +70,17 @@ impl Engine {
         let plan = self.plan.clone();
         for at in 0..self.state.runs.len() {
             let Runs { flow, check, step, seen, judged, .. } = self.state.runs[at];
+            for said in std::mem::take(&mut self.state.runs[at].provisional) {
+                self.count_schedule(flow, check, said, |n| *n -= 1);
+            }
             let spec = &plan.flows[flow as usize].checks[check as usize];
             let Form::Schedule { cron, expect, within, early } = &spec.form else { continue };
             let schedule = Schedule { plan: &plan, flow, cron, expect: *expect, within: *within, early: *early };
             let source = plan.flows[flow as usize].steps[step as usize].source;
             let coverage = &self.state.evidence.sources[source as usize];
-            if !coverage.ended && (coverage.down || coverage.to < coverage.from) {
+            let (down, to) = (coverage.down, coverage.to);
+            let mut waits = false;
+            if !coverage.ended && coverage.to < coverage.from {
                 continue;
             }
             let due_times: Vec<Time> = schedule
@@ -74,6 +91,13 @@ impl Engine {
                 let Some(verdict) = schedule.judge(&self.state.evidence, &self.state.runs[at].times, due) else {
                     break;
                 };
+                waits |= down && schedule.window(due).1 >= to;
+                if waits {
+                    let said = said(verdict);
+                    self.count_schedule(flow, check, said, |n| *n += 1);
+                    self.state.runs[at].provisional.push(said);
+                    continue;
+                }
                 self.state.runs[at].judged = Some(due);
                 self.tell_schedule(&schedule, check, due, verdict);
             }
@@ -84,16 +108,15 @@ impl Engine {
         }
     }
 
-    fn tell_schedule(&mut self, schedule: &Schedule<'_>, check: CheckId, due: Time, verdict: Verdict) {
-        let said = match verdict {
-            Verdict::Passed => Said::Passed,
-            Verdict::Broken(class, status) => Said::Broken(class, status),
-            Verdict::Undecided(reason) => Said::Undecided(reason),
-            Verdict::NotApplicable | Verdict::Pending => Said::Undecided(Reason::SourceBehind),
-        };
+    fn count_schedule(&mut self, flow: FlowId, check: CheckId, said: Said, by: impl Fn(&mut u64)) {
         let instance = Instance { check, by: u32::MAX, said };
         let judged = Judged { instances: vec![instance], ..Judged::default() };
-        count(&mut self.state.account.flows[schedule.flow as usize], &judged, |n| *n += 1);
+        count(&mut self.state.account.flows[flow as usize], &judged, by);
+    }
+
+    fn tell_schedule(&mut self, schedule: &Schedule<'_>, check: CheckId, due: Time, verdict: Verdict) {
+        let said = said(verdict);
+        self.count_schedule(schedule.flow, check, said, |n| *n += 1);
         if !matches!(said, Said::Broken(..)) {
             return;
         }
@@ -122,5 +145,14 @@ impl Engine {
             summary: format!("{} did not come for the run due at {due}", step.name),
         };
         self.outputs.push_back(Output::Finding(Box::new(finding)));
+    }
+}
+
+fn said(verdict: Verdict) -> Said {
+    match verdict {
+        Verdict::Passed => Said::Passed,
+        Verdict::Broken(class, status) => Said::Broken(class, status),
+        Verdict::Undecided(reason) => Said::Undecided(reason),
+        Verdict::NotApplicable | Verdict::Pending => Said::Undecided(Reason::SourceBehind),
     }
 }

@@ -45,6 +45,11 @@ impl<T: Default> Slab<T> {
         &mut self.places[index as usize]
     }
 
+    /// All places, those that were given back included.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.places.iter().enumerate().map(|(index, value)| (index as u32, value))
+    }
+
     /// How many are in use.
     pub fn len(&self) -> usize {
         self.places.len() - self.free.len()

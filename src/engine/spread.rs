@@ -43,14 +43,23 @@ impl Engine {
                 }
             }
         }
-        if let Some(earliest) = self.state.nodes.earliest(spread.node, spread.transaction) {
-            self.spread_from(flow, earliest, &spread);
+        for bound in self.standing(&spread) {
+            self.spread_from(flow, bound, &spread);
         }
         if spread.again
             && let Some(own) = self.state.nodes.binding(spread.node, spread.transaction)
         {
             self.spread_from(flow, own, &spread);
         }
+    }
+
+    /// The other bindings of a key in whose transactions all stands that joined by it: the earliest that is not
+    /// to be spread itself, and those that moved and are to be spread again.
+    fn standing(&self, spread: &Spread) -> Vec<Bound> {
+        let others = || self.spreads.iter().filter(|s| s.node == spread.node && s.transaction != spread.transaction);
+        let settled = |other: u32| other != spread.transaction && others().all(|s| s.transaction != other);
+        let moved = others().filter(|s| s.again).filter_map(|s| self.state.nodes.binding(s.node, s.transaction));
+        self.state.nodes.earliest(spread.node, settled).into_iter().chain(moved).collect()
     }
 
     /// Lets what joined `bound.transaction` by the key join the newly bound one too.

@@ -100,6 +100,12 @@ impl Store {
         self.transactions.get_mut(index)
     }
 
+    /// The places of a flow's open transactions, with their generations.
+    pub fn open_ones(&self, flow: FlowId) -> impl Iterator<Item = (u32, u16)> {
+        let open = self.transactions.iter().filter(move |(_, t)| t.has(Transaction::ALIVE) && t.flow == flow);
+        open.map(|(index, transaction)| (index, transaction.generation))
+    }
+
     /// Opens a transaction whose first observation happened at `base`.
     pub fn open(&mut self, flow: FlowId, base: i64) -> u32 {
         let generation = self.transactions.next_used().map_or(0, |used| used.generation.wrapping_add(1));

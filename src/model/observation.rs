@@ -56,7 +56,7 @@ pub enum Dedupe<'a> {
     Position,
     /// The value of the observation's key with this index (saves storing it twice).
     Key(u32),
-    /// This value, as key text.
+    /// This value, as key text, packed.
     Value(&'a [u8]),
 }
 
