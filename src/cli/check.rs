@@ -1,8 +1,8 @@
 //! `throughline check`: all mistakes of configuration and flows at once, and what cannot work well.
 
-use super::Exit;
 use super::human::GOOD;
 use super::project::{self, Read};
+use super::{Exit, sample};
 use crate::flow::plan::{Flow, Plan};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -13,6 +13,10 @@ pub struct Args {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "throughline.yaml")]
     config: PathBuf,
+    /// Also read so many records of each source, and show what each step matches, nearly matches and
+    /// why not
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    sample: Option<u32>,
 }
 
 /// Runs the command.
@@ -28,6 +32,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     for flow in &project.plan.flows {
         let _ = writeln!(out, "{}", project.plan.describe(flow));
+    }
+    if let Some(count) = args.sample {
+        out.push_str(&sample::tell(&project, count as usize)?);
     }
     let _ = writeln!(out, "{GOOD}good{GOOD:#}: {}", size(&project.plan));
     super::print(&out)?;

@@ -17,9 +17,13 @@ mod human;
 mod interrupt;
 mod progress;
 mod project;
+mod report;
+mod sample;
 mod schema;
 mod table;
 mod timeline;
+mod trace;
+mod verify;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -38,7 +42,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Verify(verify::Args),
     Check(check::Args),
+    Trace(trace::Args),
     Schema(schema::Args),
 }
 
@@ -60,7 +66,9 @@ pub enum Exit {
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let exit = match Cli::parse().command {
+        Command::Verify(args) => verify::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Schema(args) => schema::run(&args),
     };
     let exit = exit.unwrap_or_else(|error| {

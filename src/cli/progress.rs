@@ -1,34 +1,35 @@
 //! A bar on a terminal, nothing in a pipe.
 
+use super::table::thousands;
+use crate::runtime::verify::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
 /// How far reading has come, for someone who waits.
-pub struct Progress {
+pub struct Bar {
     bar: Option<ProgressBar>,
 }
 
-impl Progress {
-    /// One that is shown on standard error, where that is a terminal and `wanted`.
-    pub fn new(wanted: bool) -> Progress {
-        let bar = (wanted && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(style());
-            bar
-        });
-        Progress { bar }
+impl Bar {
+    /// One that is shown on standard error, where that is a terminal and it is `wanted`.
+    pub fn new(wanted: bool) -> Bar {
+        let shown = wanted && std::io::stderr().is_terminal();
+        Bar { bar: shown.then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10))) }
     }
 
-    /// So many bytes of so many are read.
-    pub fn bytes(&self, read: u64, total: u64) {
-        if let Some(bar) = &self.bar {
-            bar.set_length(total.max(read));
-            bar.set_position(read);
+    /// Shows how far it is.
+    pub fn show(&self, progress: Progress) {
+        let Some(bar) = &self.bar else { return };
+        if bar.position() == 0 {
+            bar.set_style(style(progress.bytes_total.is_some()));
         }
+        bar.set_length(progress.bytes_total.unwrap_or(progress.bytes));
+        bar.set_position(progress.bytes);
+        bar.set_message(thousands(progress.records));
     }
 }
 
-impl Drop for Progress {
+impl Drop for Bar {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -36,7 +37,11 @@ impl Drop for Progress {
     }
 }
 
-fn style() -> ProgressStyle {
-    let template = "{bar:30.green} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+/// Of a pipe nobody knows how long it is.
+fn style(length_known: bool) -> ProgressStyle {
+    let template = match length_known {
+        true => "{bar:30.green} {bytes} of {total_bytes}, {msg} records, {eta} left",
+        false => "{spinner} {bytes}, {msg} records",
+    };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -1,0 +1,234 @@
+//! `check --sample N`: what each step matches in real records, what it nearly matches and why not.
+
+mod probe;
+
+use super::human::{ERROR, GOOD, WARNING};
+use super::project::Project;
+use crate::config::SourceConfig;
+use crate::extract::{Extractor, Record};
+use crate::findings::sentence::{BOLD, DIM, Shown};
+use crate::flow::format::{Decoding, Format};
+use crate::flow::plan::Plan;
+use crate::model::observation::{Batch, Body, Position};
+use crate::model::time::Time;
+use crate::model::value::Value;
+use crate::sources::file::{Chunk, Cutter, Framing, Located, locate};
+use anyhow::Context;
+use probe::{Miss, Probe, probes};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// How many examples of one thing are shown.
+const EXAMPLES: usize = 3;
+/// How much of a file is read at a time.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// Reads so many records of each source, and tells what became of them.
+pub fn tell(project: &Project, count: usize) -> anyhow::Result<String> {
+    let mut out = String::new();
+    let read = |name: &str| project.plan.sources.iter().any(|s| s.clock_of.is_none() && s.name == name);
+    for source in project.config.sources.iter().filter(|source| read(&source.name)) {
+        let context = || format!("source `{}` cannot be sampled", source.name);
+        let mut sample = Sample::new(&project.plan, source);
+        sample.take(count).with_context(context)?;
+        sample.told(&project.plan, &mut out);
+    }
+    Ok(out)
+}
+
+/// Some records of one source, and what the steps make of them.
+struct Sample<'a> {
+    source: &'a SourceConfig,
+    probes: Vec<(Probe, Seen)>,
+    extractor: Extractor,
+    records: usize,
+    unreadable: Vec<String>,
+    /// Records that no step matches.
+    unmatched: Vec<String>,
+}
+
+/// What one step made of the records.
+#[derive(Default)]
+struct Seen {
+    matched: usize,
+    near: Vec<String>,
+    /// By path: the values that were found where the condition failed.
+    found: BTreeMap<String, BTreeMap<String, usize>>,
+    /// By key name: the places where its value is no key, and why.
+    no_key: BTreeMap<String, Vec<String>>,
+    /// By kept name: how often it was null.
+    null_keep: BTreeMap<String, usize>,
+}
+
+impl<'a> Sample<'a> {
+    fn new(plan: &Arc<Plan>, source: &'a SourceConfig) -> Sample<'a> {
+        let (asking, probes) = probes(plan, &source.name);
+        let decoding = Decoding { strict: true, ..source.file.decoding.clone() };
+        Sample {
+            source,
+            extractor: Extractor::new(&Arc::new(asking), &source.name, &decoding),
+            probes: probes.into_iter().map(|probe| (probe, Seen::default())).collect(),
+            records: 0,
+            unreadable: Vec::new(),
+            unmatched: Vec::new(),
+        }
+    }
+
+    /// Takes the first records of each file, so many in all.
+    fn take(&mut self, count: usize) -> anyhow::Result<()> {
+        let files = locate(&self.source.file.path)?;
+        let each = count.div_ceil(files.len().max(1));
+        for (part, file) in files.iter().enumerate() {
+            let wanted = (self.records + each).min(count);
+            self.take_file(part as u32, file, wanted).with_context(|| file.name.clone())?;
+        }
+        Ok(())
+    }
+
+    fn take_file(&mut self, part: u32, file: &Located, wanted: usize) -> anyhow::Result<()> {
+        let mut cutter = Cutter::open(&file.path, framing(&self.source.file.decoding.format), BLOCK_BYTES)?;
+        let mut chunk = Chunk::default();
+        loop {
+            cutter.next(&mut chunk);
+            if let Some(Err(why)) = chunk.header().map(|header| self.extractor.header(header)) {
+                self.unreadable.push(format!("{}: {why}", file.name));
+                return Ok(());
+            }
+            for problem in chunk.problems() {
+                self.unreadable.push(format!("{}:{}: {}", file.name, problem.line, problem.detail));
+            }
+            for at in chunk.records() {
+                if self.records >= wanted {
+                    return Ok(());
+                }
+                let position = Position { part, offset: at.line, element: 0 };
+                let record =
+                    Record { payload: chunk.bytes(at), position, ingest: Time(0), file: &file.name, key: None };
+                self.ask(&record, &format!("{}:{}", file.name, at.line));
+            }
+            if chunk.is_last() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn ask(&mut self, record: &Record<'_>, place: &str) {
+        self.records += 1;
+        let mut batch = Batch::default();
+        if let Err(why) = self.extractor.record(record, Time::MAX, &mut batch) {
+            self.unreadable.push(format!("{place}: {why}"));
+            return;
+        }
+        let mut matched = false;
+        for entry in batch.entries() {
+            let (probe, seen) = &mut self.probes[usize::from(entry.step)];
+            let kept = Body::read(batch.body(entry));
+            match probe.miss(&kept) {
+                None => {
+                    matched = true;
+                    seen.matched(probe, &kept, place);
+                }
+                Some(miss) => seen.missed(miss, place),
+            }
+        }
+        if !matched {
+            let text = String::from_utf8_lossy(record.payload).trim().to_owned();
+            let shown =
+                if self.source.file.decoding.redact.is_empty() { format!("  {}", Shown(&text)) } else { String::new() };
+            self.unmatched.push(format!("{place}{shown}"));
+        }
+    }
+
+    fn told(&self, plan: &Plan, out: &mut String) {
+        let read = self.records - self.unreadable.len().min(self.records);
+        let _ = writeln!(out, "{DIM}source{DIM:#} {BOLD}{}{BOLD:#}: {read} records read", self.source.name);
+        examples(out, ERROR, "could not be read", &self.unreadable);
+        examples(out, WARNING, "match no step", &self.unmatched);
+        for (probe, seen) in &self.probes {
+            let flow = &plan.flows[probe.flow];
+            let step = &flow.steps[probe.step];
+            let style = if seen.matched > 0 { GOOD } else { WARNING };
+            let _ =
+                writeln!(out, "  {} / {BOLD}{}{BOLD:#} matches {style}{}{style:#}", flow.name, step.name, seen.matched);
+            seen.told(out);
+        }
+        out.push('\n');
+    }
+}
+
+impl Seen {
+    fn matched(&mut self, probe: &Probe, kept: &Body<'_>, place: &str) {
+        self.matched += 1;
+        for (name, field) in &probe.keys {
+            if let Some(why) = no_key(&kept.field(*field)) {
+                self.no_key.entry(name.clone()).or_default().push(format!("{place}: {why}"));
+            }
+        }
+        for (name, field) in &probe.keeps {
+            *self.null_keep.entry(name.clone()).or_default() += usize::from(kept.field(*field) == Value::Null);
+        }
+    }
+
+    fn missed(&mut self, miss: Miss, place: &str) {
+        if miss.near {
+            self.near.push(format!("{place}: {}", miss.failed.join("; ")));
+        }
+        for (path, value) in miss.found {
+            *self.found.entry(path).or_default().entry(value).or_default() += 1;
+        }
+    }
+
+    fn told(&self, out: &mut String) {
+        examples(out, WARNING, "nearly match", &self.near);
+        if self.matched == 0 && self.near.is_empty() {
+            for (path, values) in &self.found {
+                let mut values: Vec<_> = values.iter().collect();
+                values.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+                let shown =
+                    values.iter().take(2 * EXAMPLES).map(|(value, count)| format!("{} ({count})", Shown(value)));
+                let shown: Vec<_> = shown.collect();
+                let more = if values.len() > shown.len() { ", …" } else { "" };
+                let _ = writeln!(out, "    {path} is {}{more}", shown.join(", "));
+            }
+        }
+        for (name, places) in &self.no_key {
+            examples(out, WARNING, &format!("have no key `{name}`"), places);
+        }
+        for (name, _) in self.null_keep.iter().filter(|(_, nulls)| self.matched > 0 && **nulls == self.matched) {
+            let _ = writeln!(out, "    {WARNING}`{name}` is null in all of them{WARNING:#}: is its path right?");
+        }
+    }
+}
+
+/// Why a value cannot be a key; `None` where it can.
+fn no_key(value: &Value<'_>) -> Option<&'static str> {
+    match value {
+        Value::Null => Some("it is null or absent"),
+        Value::Text(text) if text.is_empty() => Some("it is empty"),
+        Value::Bool(_) => Some("it is true or false"),
+        Value::Json(text) if text.starts_with('{') => Some("it is an object"),
+        _ => None,
+    }
+}
+
+fn examples(out: &mut String, style: anstyle::Style, what: &str, all: &[String]) {
+    if all.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "    {style}{}{style:#} {what}:", all.len());
+    for one in all.iter().take(EXAMPLES) {
+        let _ = writeln!(out, "      {one}");
+    }
+    if all.len() > EXAMPLES {
+        let _ = writeln!(out, "      … and {} more", all.len() - EXAMPLES);
+    }
+}
+
+fn framing(format: &Format) -> Framing {
+    match format {
+        Format::Csv { delimiter } => Framing::Csv { delimiter: *delimiter },
+        Format::Document => Framing::Document,
+        Format::Json | Format::Logfmt | Format::Regex(_) | Format::Text => Framing::Lines,
+    }
+}

@@ -1,0 +1,257 @@
+//! `throughline verify`: reads recordings to their end and says what came out consistent.
+
+use super::human::{Detail, Story};
+use super::progress::Bar;
+use super::{Exit, files, interrupt, project, report};
+use crate::config::moment;
+use crate::findings::baseline::Baseline;
+use crate::findings::junit;
+use crate::findings::record::{self, Record};
+use crate::findings::summary::{self, FindingCounts, Summary, Vacuous};
+use crate::findings::{Names, order};
+use crate::model::finding::Finding;
+use crate::model::time::{Span, Time};
+use crate::model::verdict::Severity;
+use crate::runtime::verify::{self, VerifyError, VerifyOptions};
+use anyhow::Context;
+use chrono_tz::Tz;
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+/// Read recordings and say which transactions are consistent
+///
+/// Exit codes, the first that applies: 130 interrupted; 2 the command, the configuration or a flow is
+/// wrong; 1 findings at or above --fail-on that are not in --baseline; 3 it could not be known: a
+/// source failed or gave nothing, a step that checks use matched nothing, a check judged nothing, or,
+/// with --strict, anything is undecided; 0 consistent.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "throughline.yaml")]
+    config: PathBuf,
+    /// Only this flow
+    #[arg(long, value_name = "NAME")]
+    flow: Option<String>,
+    /// Only what happened from this time on
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Time>,
+    /// Only what happened before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Time>,
+    /// The recordings hold everything, before and after: what is not in them did not happen
+    #[arg(long)]
+    complete: bool,
+    /// The last so much of the recordings is not settled yet: they vouch for so much less
+    #[arg(long, value_name = "DURATION", value_parser = Span::parse)]
+    settle: Option<Span>,
+    /// Undecided is not good enough: exit code 3
+    #[arg(long)]
+    strict: bool,
+    /// The least severity that fails: info, warning or critical
+    #[arg(long, value_name = "SEVERITY", default_value = "warning", value_parser = severity)]
+    fail_on: Severity,
+    /// Do not mind empty sources, steps that matched nothing and checks that judged nothing
+    #[arg(long)]
+    allow_empty: bool,
+    /// A findings file of an earlier run: what is known does not fail
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    /// Write all findings here, one JSON line each
+    #[arg(long, value_name = "FILE")]
+    findings: Option<PathBuf>,
+    /// Write a JUnit report here
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// How many threads read and extract; the result is the same with any number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Say only the verdict
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more: more findings, all samples
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Tables and sentences
+    Human,
+    /// One JSON document (`throughline schema verify`)
+    Json,
+}
+
+fn time(text: &str) -> Result<Time, String> {
+    moment::read(text, Tz::UTC).ok_or_else(|| moment::FORMS.to_owned())
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    text.parse().map_err(|()| "a severity is info, warning or critical".to_owned())
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let interrupted = interrupt::flag()?;
+    let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?.unwrap_or_default();
+    let Some(project) = project::load(&args.config, args.flow.as_deref())? else {
+        return Ok(Exit::Wrong);
+    };
+    let bar = Bar::new(!args.quiet);
+    let mut progress = |progress| bar.show(progress);
+    let outcome = verify::verify(&project.config, project.plan.clone(), &args.options(), &interrupted, &mut progress);
+    drop(bar);
+    let mut outcome = match outcome {
+        Err(VerifyError::Unreadable(failed)) => report::unreadable(&failed, &project.plan),
+        outcome => outcome?,
+    };
+    order::sort(&mut outcome.findings);
+    let names = Names { plan: &project.plan, places: &outcome.parts };
+    let known = known(&outcome.findings, &baseline, names);
+    let mut summary = report::summary(&outcome, &project.plan);
+    let fails = |finding: &Finding| finding.severity >= args.fail_on && !known.contains(&key(finding));
+    summary.findings = count(&outcome.findings, &known, &fails);
+    let mut vacuous = summary::vacuous(&summary, &project.plan);
+    vacuous.retain(|one| !(args.allow_empty && one.excusable()));
+    summary.vacuous = vacuous.iter().map(ToString::to_string).collect();
+    let exit = decide(&summary, args.strict);
+    let findings = &outcome.findings;
+    args.write_files(&summary, findings, names, &fails, &vacuous)?;
+    match args.format {
+        Format::Json => super::print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?,
+        Format::Human => {
+            let known = |finding: &Finding| known.contains(&key(finding));
+            let detail = args.detail();
+            let story = Story { summary: &summary, vacuous: &vacuous, findings, names, known: &known, exit, detail };
+            super::print(&story.tell())?;
+        }
+    }
+    Ok(exit)
+}
+
+impl Args {
+    fn options(&self) -> VerifyOptions {
+        VerifyOptions {
+            since: self.since,
+            until: self.until,
+            complete: self.complete,
+            settle: self.settle,
+            threads: self.threads.map(usize::from),
+        }
+    }
+
+    fn detail(&self) -> Detail {
+        match (self.quiet, self.verbose) {
+            (true, _) => Detail::Quiet,
+            (_, true) => Detail::Verbose,
+            _ => Detail::Normal,
+        }
+    }
+
+    fn write_files(
+        &self,
+        summary: &Summary,
+        findings: &[Finding],
+        names: Names<'_>,
+        fails: &dyn Fn(&Finding) -> bool,
+        vacuous: &[Vacuous],
+    ) -> anyhow::Result<()> {
+        if let Some(path) = &self.findings {
+            files::write(path, |out| {
+                for finding in findings {
+                    serde_json::to_writer(&mut *out, &Record::of(finding, names))?;
+                    out.write_all(b"\n")?;
+                }
+                Ok(())
+            })?;
+        }
+        if let Some(path) = &self.junit {
+            let xml = junit::Run { summary, findings, names, fails, vacuous, strict: self.strict }.to_xml();
+            let xml = xml.context("the JUnit report cannot be made")?;
+            files::write(path, |out| Ok(out.write_all(xml.as_bytes())?))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a finding is of, within one run.
+type Of = (u16, u16, String, Option<String>);
+
+fn key(finding: &Finding) -> Of {
+    (finding.flow, finding.check, finding.key.clone(), finding.by.clone())
+}
+
+/// The findings that the baseline knows.
+fn known(findings: &[Finding], baseline: &Baseline, names: Names<'_>) -> HashSet<Of> {
+    if baseline.is_empty() {
+        return HashSet::new();
+    }
+    findings.iter().filter(|finding| baseline.knows(&record::id(finding, names))).map(key).collect()
+}
+
+fn count(findings: &[Finding], known: &HashSet<Of>, fails: &dyn Fn(&Finding) -> bool) -> FindingCounts {
+    let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count() as u64;
+    FindingCounts {
+        critical: of(Severity::Critical),
+        warning: of(Severity::Warning),
+        info: of(Severity::Info),
+        known: known.len() as u64,
+        failing: findings.iter().filter(|finding| fails(finding)).count() as u64,
+    }
+}
+
+/// The exit code: the first of its list that applies.
+fn decide(summary: &Summary, strict: bool) -> Exit {
+    let undecided = || {
+        summary.transactions.undecided > 0
+            || summary.flows.iter().any(|(_, flow)| flow.checks.iter().any(|(_, check)| check.undecided > 0))
+    };
+    if summary.interrupted {
+        Exit::Interrupted
+    } else if summary.findings.failing > 0 {
+        Exit::Findings
+    } else if !summary.vacuous.is_empty() || (strict && undecided()) {
+        Exit::Unknown
+    } else {
+        Exit::Good
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::sample;
+
+    #[test]
+    fn the_first_exit_code_that_applies_is_given() {
+        let mut summary = sample::summary();
+        summary.interrupted = true;
+        assert_eq!(decide(&summary, false), Exit::Interrupted);
+        summary.interrupted = false;
+        assert_eq!(decide(&summary, false), Exit::Findings);
+        summary.findings.failing = 0;
+        summary.vacuous = vec!["source `events` gave no record".into()];
+        assert_eq!(decide(&summary, false), Exit::Unknown);
+        summary.vacuous.clear();
+        assert_eq!(decide(&summary, true), Exit::Unknown, "two transactions are undecided");
+        assert_eq!(decide(&summary, false), Exit::Good);
+    }
+
+    #[test]
+    fn what_is_known_does_not_fail() {
+        let plan = sample::plan();
+        let names = sample::names(&plan);
+        let old = sample::finding();
+        let new = Finding { key: "o-18".into(), ..sample::finding() };
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, serde_json::to_string(&Record::of(&old, names)).unwrap().as_bytes())
+            .unwrap();
+        let baseline = Baseline::read(file.path()).unwrap();
+        let findings = [old, new];
+        let known = known(&findings, &baseline, names);
+        let counts = count(&findings, &known, &|finding| !known.contains(&key(finding)));
+        assert_eq!((counts.critical, counts.known, counts.failing), (2, 1, 1));
+    }
+}
