@@ -75,6 +75,12 @@ pub(super) fn named(node: &Node, folder: &Path, config: &Path, diagnostics: &Dia
     files.into_iter().chain(shared).filter(|file| seen.insert(file.clone())).collect()
 }
 
+/// The documents of shared steps in the folder of a flow.
+pub fn shared_beside(flow: &Path) -> Vec<PathBuf> {
+    let folder = flow.parent().unwrap_or(Path::new(""));
+    yaml_files(folder, Path::new("")).into_iter().filter(|file| is_shared(file)).collect()
+}
+
 /// The documents of a folder in the order of their names, tests of flows and the configuration aside.
 fn yaml_files(folder: &Path, config: &Path) -> Vec<PathBuf> {
     let names = std::fs::read_dir(listed(folder)).into_iter().flatten().flatten().map(|entry| entry.file_name());

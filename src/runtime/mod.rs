@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! recording: which files ─▶ play: desks read and extract ─▶ follow: what the times vouch for ─▶ driver: the engine
+//! flow_test: records at virtual times ──────────────────────────────────────────────────────▶ driver
 //! ```
 
 pub mod archive;
 pub mod coverage;
 mod desk;
 pub mod driver;
+pub mod flow_test;
 mod follow;
 pub mod play;
 mod portion;
