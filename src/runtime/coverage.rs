@@ -9,7 +9,7 @@
 //!
 //! Everything is kept in terms of the newest event time that was seen; each clock that reads the source (its own,
 //! and those of steps with a `time` of their own) subtracts its own lateness. A time further than `jump_max` from
-//! all others counts only once another stands near it. Nothing is claimed before it is sure: progress is the least
+//! all others counts only once another stands near it or beyond it. Nothing is claimed before it is sure: progress is the least
 //! of the unfinished parts, and it never passes a hole whose other side has not been seen.
 
 use super::silence::Silence;
@@ -19,8 +19,6 @@ use crate::model::SourceId;
 use crate::model::time::{Span, Time};
 use std::collections::BTreeSet;
 
-/// Lone times that are kept until another confirms them; the wildest are forgotten first.
-const LONE_MAX: usize = 64;
 /// Gaps that are kept for the report.
 const GAPS_SHOWN_MAX: usize = 100;
 
@@ -104,7 +102,7 @@ pub struct Coverage {
     unfinished: BTreeSet<(Time, usize)>,
     /// The oldest and the newest confirmed time.
     range: Option<(Time, Time)>,
-    /// Times too far from the range to be believed yet, with their parts.
+    /// Times too far from the range to be believed yet, with their parts: at most one on either side.
     lone: Vec<(Time, usize)>,
     /// A hole at the end of a part that has ended.
     hanging: Option<Pending>,
@@ -317,28 +315,36 @@ impl Coverage {
     /// A time that is not simply within what is known: it widens the range, or stands alone for now.
     fn moves(&mut self, part: usize, time: Time) {
         let jump = self.jump_max;
-        let near = |a: Time, b: Time| a.max(b) <= a.min(b) + jump;
-        let believed = self.range.is_some_and(|(oldest, newest)| oldest - jump <= time && time <= newest + jump);
-        if !believed && !self.lone.iter().any(|(other, _)| near(*other, time)) {
-            self.keep_lone(part, time);
-            return;
-        }
-        self.confirm(part, time);
-        self.close_holes(part, time);
-        while let Some((oldest, newest)) = self.range
-            && let Some(index) = self.lone.iter().position(|(t, _)| oldest - jump <= *t && *t <= newest + jump)
-        {
-            let (time, part) = self.lone.swap_remove(index);
+        if self.range.is_some_and(|(oldest, newest)| oldest - jump <= time && time <= newest + jump) {
             self.confirm(part, time);
-            self.list(part);
+        } else {
+            self.lone.push((time, part));
+        }
+        if !self.lone.is_empty() {
+            self.believe();
+        }
+        if !self.lone.contains(&(time, part)) {
+            self.close_holes(part, time);
         }
     }
 
-    fn keep_lone(&mut self, part: usize, time: Time) {
-        self.lone.push((time, part));
-        self.lone.sort_unstable();
-        if self.lone.len() > LONE_MAX {
-            self.lone.pop();
+    /// Takes in the times that stood alone and no longer do: the newest of all counts where the next one is near,
+    /// else that next one does, since the newest lies beyond it; the oldest likewise. So a single wild time moves
+    /// nothing, a long silence does not hold the range back, and at most two times are ever kept.
+    fn believe(&mut self) {
+        let range = self.range.into_iter().flat_map(|(oldest, newest)| [oldest, newest]);
+        let mut times: Vec<Time> = self.lone.iter().map(|(time, _)| *time).chain(range).collect();
+        times.sort_unstable();
+        let [.., before, last] = times[..] else { return };
+        let newest = if last <= before + self.jump_max { last } else { before };
+        let oldest = if times[1] <= times[0] + self.jump_max { times[0] } else { times[1] };
+        for (time, part) in std::mem::take(&mut self.lone) {
+            if (oldest..=newest).contains(&time) {
+                self.confirm(part, time);
+                self.list(part);
+            } else {
+                self.lone.push((time, part));
+            }
         }
     }
 

@@ -125,7 +125,11 @@ fn gaps_never_overlap() {
 
 #[test]
 fn files_in_step_move_as_the_one_that_is_furthest_behind() {
-    check(&setting(), "a10 b12 a50 | b30 | b40 b. | a60 a.", "begins 15 | progress 25 | progress 45 | ends 55");
+    check(
+        &setting(),
+        "a10 b12 a50 | b30 | b40 b. | a60 a.",
+        "begins 15 progress 7 | progress 25 | progress 45 | ends 55",
+    );
     check(
         &setting(),
         "a<10 b<40 a10 a20 | a39 a. | b40 b50 | b.",
@@ -148,9 +152,17 @@ fn a_lone_time_far_away_moves_nothing_until_another_confirms_it() {
     check(&setting(), "a10 a20 a9000 a30 | a.", "begins 15 progress 25 | ends 25");
     check(&setting(), "a10 a20 a9000 | a9001 | a.", "begins 15 progress 15 | progress 8996 | ends 8996");
     check(&setting(), "a1 a5000 a5001 a.", "begins 5005 ends 4996");
-    let (said, coverage) = tell(&setting(), "a1 a5000 a9000 a.");
-    assert_eq!((said.as_str(), coverage.lone()), ("ends min", 3));
+    let (said, coverage) = tell(&setting(), "a1 a5000 a.");
+    assert_eq!((said.as_str(), coverage.lone()), ("ends min", 2));
     check(&setting(), "a7 a.", "begins 12 ends 2");
+}
+
+#[test]
+fn a_later_time_confirms_the_one_before_a_long_silence() {
+    check(&setting(), "a10 a20 a3000 | a6000 | a9000 a.", "begins 15 progress 15 | progress 2995 | ends 5995");
+    check(&setting(), "a1 a5000 a9000 a.", "begins 5005 ends 4995");
+    let (said, coverage) = tell(&setting(), "a1 a5000 a9000 a.");
+    assert_eq!((said.as_str(), coverage.lone()), ("begins 5005 ends 4995", 2));
 }
 
 #[test]
