@@ -19,6 +19,8 @@ use crate::model::time::Time;
 use crate::model::value::{get_varint, put_varint};
 use crate::model::{FlowId, KeyId, key};
 
+const NONE: u32 = u32::MAX;
+
 /// An archived state, read.
 struct State<'a> {
     flow: FlowId,
@@ -66,19 +68,38 @@ impl Engine {
         state.extend_from_slice(&records);
         self.entry = records;
         self.bytes = bytes;
-        self.state.table.remove(own_hash, index | TRANSACTION);
+        self.leave(own_hash, index | TRANSACTION);
         for (node, hash) in nodes.iter().zip(&archived.keys[1..]) {
             self.state.nodes.unbind(*node, index);
-            if self.state.nodes.is_idle(*node) {
-                self.state.table.remove(*hash, *node);
+            let idle = self.state.nodes.is_idle(*node);
+            self.leave(*hash, if idle { *node } else { NONE });
+            if idle {
                 self.state.nodes.remove(*node);
             }
         }
         self.node_list = nodes;
-        archived.keys.iter().for_each(|hash| self.state.filter.insert(*hash));
         self.state.store.close(index);
         self.state.account.flows[flow as usize].open -= 1;
         self.outputs.push_back(Output::Archive(archived));
+    }
+
+    /// Notes that a key leaves memory: its place in the table ([`NONE`] where it keeps it), its trace in the filter.
+    /// Both are touched later, by [`Engine::forget`], when they have come near.
+    fn leave(&mut self, hash: u64, place: u32) {
+        self.state.table.prefetch(hash);
+        self.state.filter.prefetch(hash);
+        self.leaving.push((hash, place));
+    }
+
+    /// Takes the keys that have left out of the table and leaves their traces in the filter. Before the next key is
+    /// looked up.
+    pub(super) fn forget(&mut self) {
+        for (hash, place) in self.leaving.drain(..) {
+            if place != NONE {
+                self.state.table.remove(hash, place);
+            }
+            self.state.filter.insert(hash);
+        }
     }
 
     /// Brings a closed transaction back, unless it is in memory.

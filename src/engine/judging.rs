@@ -339,6 +339,7 @@ impl Engine {
                 self.hit(flow, Limit::TransactionsOpen);
                 self.judge(wake.transaction, 0, true);
                 self.close(wake.transaction);
+                self.forget();
                 return;
             }
         }

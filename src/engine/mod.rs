@@ -180,6 +180,8 @@ pub struct Engine {
     node_list: Vec<u32>,
     ordinals: Vec<u32>,
     joins: Vec<u32>,
+    /// Keys that have left memory: hashes, and their places in the table.
+    leaving: Vec<(u64, u32)>,
     ties: Vec<Tie>,
     /// The last judgement.
     judged: Judged,
@@ -247,6 +249,7 @@ impl Engine {
             node_list: Vec::new(),
             ordinals: Vec::new(),
             joins: Vec::new(),
+            leaving: Vec::new(),
             ties: Vec::new(),
             judged: Judged::default(),
         }
@@ -414,6 +417,8 @@ impl Engine {
         }
         if at < wakes.len() {
             self.waking = Some((flow, clock, wakes, at));
+        } else {
+            self.forget();
         }
     }
 }

@@ -21,7 +21,7 @@ const ODD_FLAG: u8 = 0x40;
 /// Appends the packed form of `text` to `out`.
 pub fn pack(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
-    let tail = bytes.iter().rev().take_while(|b| nibble(**b).is_some()).count();
+    let tail = bytes.iter().rev().take_while(|b| NIBBLES[**b as usize] != NO_DIGIT).count();
     let prefix = bytes.len() - tail;
     if tail < PACK_MIN || prefix > PREFIX_MAX {
         out.push(0);
@@ -33,11 +33,9 @@ pub fn pack(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(&bytes[..prefix]);
     let digits = &bytes[prefix..];
     if odd == 1 {
-        out.push(nibble(digits[0]).unwrap_or(0));
+        out.push(NIBBLES[digits[0] as usize]);
     }
-    for pair in digits[odd..].chunks_exact(2) {
-        out.push(nibble(pair[0]).unwrap_or(0) << 4 | nibble(pair[1]).unwrap_or(0));
-    }
+    out.extend(digits[odd..].chunks_exact(2).map(|pair| NIBBLES[pair[0] as usize] << 4 | NIBBLES[pair[1] as usize]));
 }
 
 /// The text that [`pack`] was given.
@@ -61,14 +59,18 @@ pub fn unpack(packed: &[u8]) -> String {
     text
 }
 
-#[inline]
-fn nibble(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+const NO_DIGIT: u8 = 0xff;
+
+/// The value of each hexadecimal digit, lower case alone.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        nibbles[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        digit += 1;
     }
-}
+    nibbles
+};
 
 /// A 64-bit hash of one key of one flow. Fixed for all time within a major version: archives and
 /// snapshots hold it.
