@@ -21,3 +21,35 @@ fn the_examples_come_out_as_their_tests_say() {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n\n"));
     assert!(report.files.len() >= 4 && report.cases().count() >= 20, "the examples are there");
 }
+
+/// What was done to the recorded day: check, order, class, status.
+const DONE_TO_THE_DAY: [(&str, &str, &str, &str); 10] = [
+    ("amount", "o-10484", "mismatch", "open"),
+    ("money-back", "o-10538", "lost_message", "open"),
+    ("no-ghost", "o-10999", "orphan", "open"),
+    ("paid-once", "o-10465", "duplicate", "open"),
+    ("settled", "o-10430", "lost_message", "open"),
+    ("settled", "o-10448", "late", "healed"),
+    ("settled", "o-10575", "lost_message", "open"),
+    ("shipped", "o-10478", "lost_message", "open"),
+    ("shipped", "o-10493", "late", "healed"),
+    ("stays-home", "o-10538", "forbidden_step", "open"),
+];
+
+#[test]
+fn the_recorded_day_shows_what_was_done_to_it_and_nothing_more() {
+    let folder = tempfile::tempdir().expect("a folder for the findings");
+    let findings = folder.path().join("findings.jsonl");
+    let mut verify = assert_cmd::Command::cargo_bin("throughline").expect("the program is built");
+    verify.args(["verify", "-c", "flows/throughline.yaml", "--findings"]).arg(&findings).assert().code(1);
+    let lines = std::fs::read_to_string(&findings).expect("the findings were written");
+    let line = |line| {
+        let finding: serde_json::Value = serde_json::from_str(line).expect("a finding is a line of JSON");
+        ["check", "key", "class", "status"].map(|field| finding[field].as_str().unwrap_or_default().to_owned())
+    };
+    let mut found: Vec<[String; 4]> = lines.lines().map(line).collect();
+    found.sort();
+    let expected: Vec<[String; 4]> =
+        DONE_TO_THE_DAY.iter().map(|(a, b, c, d)| [a, b, c, d].map(|s| s.to_string())).collect();
+    assert_eq!(found, expected);
+}
