@@ -79,7 +79,15 @@ fn conclude(conclusion: &Conclusion, flow: &Flow, flow_id: u16, names: Names<'_>
     line(out, "expected", &conclusion.expected);
     line(out, "found", &conclusion.summary);
     for evidence in &conclusion.evidence {
-        line(out, "sure", &EvidenceRecord::of(evidence, flow_id, names).to_string());
+        let evidence = EvidenceRecord::of(evidence, flow_id, names);
+        match (&evidence, conclusion.verdict) {
+            (_, Judged::Broken(..)) => line(out, "sure", &evidence.to_string()),
+            // Where nothing is accused, the window is what was watched, not what was missed.
+            (EvidenceRecord::Absent { step, source, from, to, .. }, _) => {
+                line(out, "watched", &format!("`{step}` from {} to {}, by source `{source}`", from.0, to.0));
+            }
+            (EvidenceRecord::Seen, _) => {}
+        }
     }
 }
 
@@ -121,7 +129,10 @@ mod tests {
                     ..conclusion(0, broken, &finding.summary)
                 },
                 conclusion(1, Judged::NotApplicable, "captured was not seen."),
-                conclusion(2, Judged::Undecided(Reason::Gap), ""),
+                Conclusion {
+                    evidence: finding.evidence.clone(),
+                    ..conclusion(2, Judged::Undecided(Reason::Gap), "source `events` may have missed records.")
+                },
             ],
         };
         let told = tell(&trace, sample::names(&plan));

@@ -109,9 +109,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     order::sort(&mut outcome.findings);
     let names = Names { plan: &project.plan, places: &outcome.parts };
-    let known = known(&outcome.findings, &baseline, names);
+    let known = Known::of(&outcome.findings, &baseline, names);
+    let fails = |finding: &Finding| finding.severity >= args.fail_on && !known.has(finding);
     let mut summary = report::summary(&outcome, &project.plan);
-    let fails = |finding: &Finding| finding.severity >= args.fail_on && !known.contains(&key(finding));
     summary.findings = count(&outcome.findings, &known, &fails);
     let mut vacuous = summary::vacuous(&summary, &project.plan);
     vacuous.retain(|one| !(args.allow_empty && one.excusable()));
@@ -122,7 +122,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match args.format {
         Format::Json => super::print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?,
         Format::Human => {
-            let known = |finding: &Finding| known.contains(&key(finding));
+            let known = |finding: &Finding| known.has(finding);
             let detail = args.detail();
             let story = Story { summary: &summary, vacuous: &vacuous, findings, names, known: &known, exit, detail };
             super::print(&story.tell())?;
@@ -176,28 +176,31 @@ impl Args {
     }
 }
 
-/// What a finding is of, within one run.
-type Of = (u16, u16, String, Option<String>);
+/// The findings of this run that the baseline knows: flow, check, key and by.
+struct Known(HashSet<(u16, u16, String, Option<String>)>);
 
-fn key(finding: &Finding) -> Of {
-    (finding.flow, finding.check, finding.key.clone(), finding.by.clone())
-}
-
-/// The findings that the baseline knows.
-fn known(findings: &[Finding], baseline: &Baseline, names: Names<'_>) -> HashSet<Of> {
-    if baseline.is_empty() {
-        return HashSet::new();
+impl Known {
+    fn of(findings: &[Finding], baseline: &Baseline, names: Names<'_>) -> Known {
+        let known = |finding: &&Finding| !baseline.is_empty() && baseline.knows(&record::id(finding, names));
+        Known(findings.iter().filter(known).map(Known::key).collect())
     }
-    findings.iter().filter(|finding| baseline.knows(&record::id(finding, names))).map(key).collect()
+
+    fn key(finding: &Finding) -> (u16, u16, String, Option<String>) {
+        (finding.flow, finding.check, finding.key.clone(), finding.by.clone())
+    }
+
+    fn has(&self, finding: &Finding) -> bool {
+        !self.0.is_empty() && self.0.contains(&Known::key(finding))
+    }
 }
 
-fn count(findings: &[Finding], known: &HashSet<Of>, fails: &dyn Fn(&Finding) -> bool) -> FindingCounts {
+fn count(findings: &[Finding], known: &Known, fails: &dyn Fn(&Finding) -> bool) -> FindingCounts {
     let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count() as u64;
     FindingCounts {
         critical: of(Severity::Critical),
         warning: of(Severity::Warning),
         info: of(Severity::Info),
-        known: known.len() as u64,
+        known: known.0.len() as u64,
         failing: findings.iter().filter(|finding| fails(finding)).count() as u64,
     }
 }
@@ -250,8 +253,8 @@ mod tests {
             .unwrap();
         let baseline = Baseline::read(file.path()).unwrap();
         let findings = [old, new];
-        let known = known(&findings, &baseline, names);
-        let counts = count(&findings, &known, &|finding| !known.contains(&key(finding)));
+        let known = Known::of(&findings, &baseline, names);
+        let counts = count(&findings, &known, &|finding| !known.has(finding));
         assert_eq!((counts.critical, counts.known, counts.failing), (2, 1, 1));
     }
 }

@@ -120,6 +120,7 @@ impl<'a> Sample<'a> {
             self.unreadable.push(format!("{place}: {why}"));
             return;
         }
+        let mut missed = Vec::new();
         let mut matched = false;
         for entry in batch.entries() {
             let (probe, seen) = &mut self.probes[usize::from(entry.step)];
@@ -129,8 +130,11 @@ impl<'a> Sample<'a> {
                     matched = true;
                     seen.matched(probe, &kept, place);
                 }
-                Some(miss) => seen.missed(miss, place),
+                Some(miss) => missed.push((usize::from(entry.step), miss)),
             }
+        }
+        for (step, miss) in missed {
+            self.probes[step].1.missed(miss, !matched, place);
         }
         if !matched {
             let text = String::from_utf8_lossy(record.payload).trim().to_owned();
@@ -170,8 +174,8 @@ impl Seen {
         }
     }
 
-    fn missed(&mut self, miss: Miss, place: &str) {
-        if miss.near {
+    fn missed(&mut self, miss: Miss, nobody_else: bool, place: &str) {
+        if miss.near && nobody_else {
             self.near.push(format!("{place}: {}", miss.failed.join("; ")));
         }
         for (path, value) in miss.found {

@@ -50,7 +50,8 @@ struct Leaf {
 pub struct Miss {
     /// The parts of the condition that failed, in words, with what was found there.
     pub failed: Vec<String>,
-    /// It came near: all but one part were met, or a text is misspelt.
+    /// All but one part were met, or a text is nearly the right one. If no other step takes the record,
+    /// it was probably meant for this one.
     pub near: bool,
     /// What was found where the failed parts look: path and value.
     pub found: Vec<(String, String)>,
