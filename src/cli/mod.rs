@@ -21,6 +21,7 @@ mod report;
 mod sample;
 mod schema;
 mod table;
+mod test;
 mod timeline;
 mod trace;
 mod verify;
@@ -44,6 +45,7 @@ struct Cli {
 enum Command {
     Verify(verify::Args),
     Check(check::Args),
+    Test(test::Args),
     Trace(trace::Args),
     Schema(schema::Args),
 }
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Verify(args) => verify::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Schema(args) => schema::run(&args),
     };

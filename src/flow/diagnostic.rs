@@ -88,17 +88,26 @@ impl fmt::Display for Diagnostic {
         let margin = " ".repeat(self.line.to_string().len());
         writeln!(f, "{kind}[{}]: {}", self.code, self.message)?;
         writeln!(f, "{margin}--> {}:{}:{}", self.file.display(), self.line, self.column)?;
+        if !self.source.is_empty() {
+            self.fmt_line(&margin, f)?;
+        }
+        match &self.help {
+            Some(help) => writeln!(f, "{margin} = help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Diagnostic {
+    /// The line, and below it what is meant.
+    fn fmt_line(&self, margin: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{margin} |")?;
         writeln!(f, "{} | {}", self.line, self.source)?;
         // A tab stays a tab, so that the marks stand under what they mark.
         let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
         let indent: String = self.source.chars().take(self.column - 1).map(blank).collect();
         let marked = format!("{margin} | {indent}{} {}", "^".repeat(self.length), self.label);
-        writeln!(f, "{}", marked.trim_end())?;
-        match &self.help {
-            Some(help) => writeln!(f, "{margin} = help: {help}"),
-            None => Ok(()),
-        }
+        writeln!(f, "{}", marked.trim_end())
     }
 }
 
