@@ -284,7 +284,7 @@ fn trace_tells_the_story_of_one_transaction() {
 fn flow_tests_pass_fail_and_warn() {
     let case = Case::new(&all_good());
     case.run("test .").exits(2).says("there is no test in this folder");
-    let test = "flow: order.yaml\ntests:\n  - name: a lost payment is found\n    records:\n      - {at: 0s, from: events, body: {type: OrderPlaced, order_id: o-1}}\n    expect:\n      - {check: paid, key: o-1, class: missing_step}\n";
+    let test = "flow: order.yaml\ntests:\n  - name: a lost payment is found\n    records:\n      - {at: 0s, source: events, body: {type: OrderPlaced, order_id: o-1}}\n    expect:\n      - {check: paid, key: o-1, class: missing_step}\n";
     case.write("order.test.yaml", test);
     case.run("test .").exits(0).says("passed: 1 of 1").says("no test ever breaks the check `paid-once`");
     case.write("order.test.yaml", &test.replace("missing_step", "late"));
