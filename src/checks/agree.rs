@@ -7,7 +7,7 @@ use super::values::{At, change_times, operand, same, show};
 use crate::flow::expression::Operand;
 use crate::flow::plan::{Field, FieldRef};
 use crate::model::StepId;
-use crate::model::time::Span;
+use crate::model::time::{Span, Time};
 use crate::model::value::Value;
 use crate::model::verdict::{Class, Status};
 
@@ -21,8 +21,8 @@ pub(super) fn judge(case: &Case<'_>, fields: &[FieldRef], tolerance: Option<&Val
     } else {
         case.check.form.steps()
     };
+    let newest = case.newest(steps.iter().copied()).unwrap_or(Time::MIN);
     let Some(within) = within else {
-        let newest = case.newest(steps.iter().copied()).unwrap_or(crate::model::time::Time::MIN);
         let known = case.passed(steps, newest);
         fold.ask_again(known.due);
         let anchor = finally.unwrap_err();
@@ -35,7 +35,7 @@ pub(super) fn judge(case: &Case<'_>, fields: &[FieldRef], tolerance: Option<&Val
         if let Some(Err(anchor)) = agree(case, fields, tolerance, At(at)) {
             let known = case.passed(steps.iter().copied(), at);
             fold.ask_again(known.due);
-            fold.add(Part::broken_if(&known, 0, Class::Mismatch, status), anchor, at, Some(at));
+            fold.add(Part::broken_if(&known, 0, Class::Mismatch, status), anchor, newest + within, Some(at));
         }
     }
     fold

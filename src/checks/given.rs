@@ -19,7 +19,9 @@ pub(super) fn apply(case: &Case<'_>, fold: Fold) -> Outcome {
     }
     if outcome.verdict != Verdict::NotApplicable && lacks_its_beginning(case) {
         outcome.verdict = Verdict::Undecided(Reason::BeforeWatch);
-        outcome.due = Time::MAX;
+        if case.check.given.is_empty() {
+            outcome.due = Time::MAX;
+        }
     }
     outcome
 }

@@ -24,7 +24,7 @@ pub(super) fn judge(case: &Case<'_>, program: &HoldsProgram, within: Option<Span
     let newest = case.newest(steps.iter().copied()).unwrap_or(Time::MIN);
     let anchor = newest_record(case, &steps);
     match within {
-        Some(within) => judge_changes(case, program, within, &steps, finally == Ok(true), &mut fold),
+        Some(within) => judge_changes(case, program, (within, newest), &steps, finally == Ok(true), &mut fold),
         None => judge_final(case, program, finally, newest, anchor, &steps, &mut fold),
     }
     fold
@@ -61,7 +61,7 @@ fn judge_final(
 fn judge_changes(
     case: &Case<'_>,
     program: &HoldsProgram,
-    within: Span,
+    (within, newest): (Span, Time),
     steps: &[StepId],
     holds_finally: bool,
     fold: &mut Fold,
@@ -79,7 +79,7 @@ fn judge_changes(
                 Part::broken_if(&known, 0, Class::Mismatch, status)
             }
         };
-        fold.add(part, anchor, at, Some(at));
+        fold.add(part, anchor, newest + within, Some(at));
     }
 }
 

@@ -6,7 +6,7 @@ use super::view::Record;
 use super::{Case, anchors};
 use crate::flow::plan::Anchor;
 use crate::model::StepId;
-use crate::model::time::Span;
+use crate::model::time::{Span, Time};
 use crate::model::verdict::{Class, Status};
 
 pub(super) fn judge(case: &Case<'_>, after: StepId, anchor: Anchor, never: StepId, within: Option<Span>) -> Fold {
@@ -15,7 +15,8 @@ pub(super) fn judge(case: &Case<'_>, after: StepId, anchor: Anchor, never: StepI
         return Fold::not_applicable();
     }
     let mut fold = Fold::passed();
-    let reach = case.newest([after, never]).unwrap_or(crate::model::time::Time::MIN);
+    let newest = case.newest([after, never]).unwrap_or(Time::MIN);
+    let reach = newest + within.unwrap_or(Span::ZERO);
     for a in anchors {
         let broken =
             case.effects(never).any(|b| b.first != a.first && forbidden(case, case.first(a), case.first(b), within));
