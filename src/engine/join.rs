@@ -27,6 +27,7 @@ use crate::model::{FlowId, KeyId};
 const AHEAD_SLOT: usize = 24;
 const AHEAD_NODE: usize = 12;
 const AHEAD_HISTORY: usize = 6;
+const AHEAD_BOUND: usize = 3;
 const NONE: u32 = u32::MAX;
 
 /// A key of an observation, and its binding to one transaction where that is in time.
@@ -98,6 +99,14 @@ impl Engine {
                         bound.iter().for_each(|b| self.state.store.prefetch(b.transaction));
                     }
                 }
+            }
+        }
+        if let Some(entry) = entries.get(at + AHEAD_BOUND) {
+            let begin = batch.keys_begin(entry);
+            let guesses = &self.guesses[begin..begin + batch.keys(entry).len()];
+            for node in guesses.iter().filter(|g| *g & TRANSACTION == 0) {
+                let bound = self.state.nodes.bound(*node).next();
+                bound.iter().for_each(|b| self.state.store.prefetch_end(b.transaction));
             }
         }
     }
