@@ -91,29 +91,67 @@ pub(super) fn write_record(head: &Head, base: i64, keys: &[u32], body: &[u8], ou
     flags |= if head.position.part == 0 { PART_ZERO } else { 0 };
     flags |= if head.position.element == 0 { ELEMENT_ZERO } else { 0 };
     flags |= if bare { BARE } else { 0 };
-    put_varint(out, flags);
-    put_varint(out, zigzag(if millis { delta / MILLI } else { delta }));
+    let mut front = Front::default();
+    front.varint(flags);
+    front.varint(zigzag(if millis { delta / MILLI } else { delta }));
     if head.position.part != 0 {
-        put_varint(out, u64::from(head.position.part));
+        front.varint(u64::from(head.position.part));
     }
-    put_varint(out, head.position.offset);
+    front.varint(head.position.offset);
     if head.position.element != 0 {
-        put_varint(out, u64::from(head.position.element));
+        front.varint(u64::from(head.position.element));
     }
     if bare {
-        return;
+        return out.extend_from_slice(front.bytes());
     }
     if keys.len() <= KEYS_SMALL && body.len() <= BODY_SMALL {
-        out.push((keys.len() << 6 | body.len()) as u8);
+        front.byte((keys.len() << 6 | body.len()) as u8);
     } else {
-        out.push(SIZES_LARGE);
-        put_varint(out, keys.len() as u64);
-        put_varint(out, body.len() as u64);
+        front.byte(SIZES_LARGE);
+        front.varint(keys.len() as u64);
+        front.varint(body.len() as u64);
     }
+    out.extend_from_slice(front.bytes());
     for key in keys {
         put_varint(out, u64::from(*key));
     }
     out.extend_from_slice(body);
+}
+
+/// The front of a record, up to its keys: seven numbers and a byte at most.
+struct Front {
+    bytes: [u8; 7 * VARINT_MAX + 1],
+    length: usize,
+}
+
+/// The bytes of the longest number.
+const VARINT_MAX: usize = 10;
+
+impl Default for Front {
+    fn default() -> Self {
+        Front { bytes: [0; 7 * VARINT_MAX + 1], length: 0 }
+    }
+}
+
+impl Front {
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+    }
+
+    #[inline]
+    fn varint(&mut self, mut n: u64) {
+        while n >= 0x80 {
+            self.byte(n as u8 | 0x80);
+            n >>= 7;
+        }
+        self.byte(n as u8);
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }
 
 /// A history's own key, and its entries.

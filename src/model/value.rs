@@ -178,13 +178,19 @@ pub fn put_varint(out: &mut Vec<u8>, mut n: u64) {
 /// Reads an unsigned LEB128 number from the front of `bytes`.
 #[inline]
 pub fn get_varint(bytes: &mut &[u8]) -> u64 {
-    let mut n = 0;
-    let mut shift = 0;
-    loop {
-        let byte = bytes[0];
+    let first = bytes[0];
+    if first < 0x80 {
         *bytes = &bytes[1..];
+        return u64::from(first);
+    }
+    let mut n = u64::from(first & 0x7f);
+    let (mut at, mut shift) = (1, 7);
+    loop {
+        let byte = bytes[at];
+        at += 1;
         n |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
+            *bytes = &bytes[at..];
             return n;
         }
         shift += 7;
