@@ -105,7 +105,7 @@ pub fn run(paths: &[PathBuf]) -> io::Result<TestReport> {
     for path in tests {
         let loaded = load(&path);
         let mut file = FileReport { path, mistakes: loaded.mistakes, cases: Vec::new() };
-        tested.extend(loaded.flow.clone());
+        tested.extend(loaded.flow.as_deref().map(real));
         if let (Some(test), Some(plan), Some(flow)) = (loaded.test, loaded.plan, loaded.flow) {
             let spec = &plan.flows[0];
             let about = |check: &str| Unbroken { path: flow.clone(), flow: spec.name.clone(), check: check.to_owned() };
@@ -119,8 +119,13 @@ pub fn run(paths: &[PathBuf]) -> io::Result<TestReport> {
         report.files.push(file);
     }
     report.unbroken = checks.difference(&broken).cloned().collect();
-    report.untested = flows.into_iter().filter(|flow| !tested.contains(flow)).collect();
+    report.untested = flows.into_iter().filter(|flow| !tested.contains(&real(flow))).collect();
     Ok(report)
+}
+
+/// The one path of a file that may be named by several.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// A test file with its flow; what cannot be read is missing.

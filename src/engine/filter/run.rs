@@ -97,9 +97,15 @@ impl Head {
         WORD + ((FACTOR as usize) << self.bucket_bits) + self.count()
     }
 
+    /// The bucket of a number.
+    #[inline]
+    pub fn bucket(self, number: u64) -> u64 {
+        number >> self.width
+    }
+
     #[inline]
     fn parts(self, number: u64) -> (usize, u64) {
-        ((number >> self.width) as usize, number & ((1 << self.width) - 1))
+        (self.bucket(number) as usize, number & ((1 << self.width) - 1))
     }
 
     /// Where the low bits of the number with this index stand in a block of so many words.
@@ -159,7 +165,7 @@ pub fn places_read(words: usize, share: f32) -> [usize; 3] {
     [0, bucket.min(words - 1), low.min(words - 1)]
 }
 
-/// Writes a run of ascending numbers.
+/// Writes a run of numbers, ordered by their buckets.
 pub fn write(words: &mut [u64], head: Head, numbers: &[u64]) {
     words[..head.buckets_end().div_ceil(WORD)].fill(0);
     head.write(words);
@@ -171,7 +177,7 @@ pub fn write(words: &mut [u64], head: Head, numbers: &[u64]) {
     }
 }
 
-/// All numbers of a run.
+/// All numbers of a run, ordered by their buckets.
 pub fn read(words: &[u64]) -> Vec<u64> {
     let head = Head::read(words);
     if head.saturated() {
@@ -303,17 +309,15 @@ fn shift_down(words: &mut [u64], from: usize, to: usize, by: usize) {
     let (first, last) = (from / WORD, to / WORD);
     let below = (1u64 << (from % WORD)) - 1;
     let above = u64::MAX << (to % WORD);
-    let kept = words[first] & below;
-    let behind = words.get(last).map_or(0, |word| word & above);
-    let mut here = words[first];
-    for at in first..last {
-        let next = words[at + 1];
-        words[at] = here >> by | next << (WORD - by);
-        here = next;
-    }
+    let (kept, behind) = (words[first] & below, words[last] & above);
     let over = words.get(last + 1).map_or(0, |next| next << (WORD - by));
-    words[last] = (here >> by | over) & !above | behind;
-    words[first] = words[first] & !below | kept;
+    let moved = &mut words[first..=last];
+    for at in 1..moved.len() {
+        moved[at - 1] = moved[at - 1] >> by | moved[at] << (WORD - by);
+    }
+    let end = moved.len() - 1;
+    moved[end] = (moved[end] >> by | over) & !above | behind;
+    moved[0] = moved[0] & !below | kept;
 }
 
 #[cfg(test)]
