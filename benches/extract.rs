@@ -1,6 +1,6 @@
 //! From a line's bytes to an observation: nanoseconds a record, beside serde_json on the same lines.
 //!
-//! `cargo bench --bench extract -- FLOW.yaml EVENTS.jsonl`; the flow reads a source called `events`,
+//! `cargo bench --bench extract -- FLOW.yaml EVENTS.jsonl [needed|strict|serde_json]`; the flow reads a source called `events`,
 //! whose event time stands at `body.ts`.
 
 use std::path::Path;
@@ -30,10 +30,16 @@ fn main() {
     let events = read(Path::new(&events));
     let lines: Vec<&[u8]> = events.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     println!("{} records of {} bytes", lines.len(), events.len() / lines.len().max(1));
+    let only = arguments.next().unwrap_or_default();
+    let measure = |name: &str, each: &mut dyn FnMut(&[u8], bool) -> bool| {
+        if name.starts_with(&only) {
+            measure(name, &lines, each);
+        }
+    };
     for (name, strict) in [("needed", false), ("strict", true)] {
         let mut extractor = Extractor::new(&plan, "events", &decoding(strict));
         let mut batch = Batch::default();
-        measure(name, &lines, |payload, first| {
+        measure(name, &mut |payload, first| {
             if first {
                 batch.clear();
             }
@@ -42,13 +48,13 @@ fn main() {
             extractor.record(&record, Time::MAX, &mut batch).is_ok_and(|extracted| extracted.matched > 0)
         });
     }
-    measure("serde_json, validation alone", &lines, |payload, _| {
+    measure("serde_json, validation alone", &mut |payload, _| {
         serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok()
     });
 }
 
 /// Prints the time that one line takes: the best chunk's, and those of a quarter and of half of them.
-fn measure(name: &str, lines: &[&[u8]], mut each: impl FnMut(&[u8], bool) -> bool) {
+fn measure(name: &str, lines: &[&[u8]], each: &mut dyn FnMut(&[u8], bool) -> bool) {
     let mut times = Vec::new();
     let mut fine = 0;
     for chunk in (0..ROUNDS).flat_map(|_| lines.chunks_exact(CHUNK)) {

@@ -135,7 +135,7 @@ impl<'p> Compiler<'p> {
             needed.push((text.to_owned(), slots));
         }
         let (other, slots) = self.case(decided_by, decision, |index| texts[index].is_none());
-        self.places.needs.narrow(decided_by, needed, &slots);
+        self.places.needs.narrow(decided_by, &needed, &slots);
         (cases, other)
     }
 

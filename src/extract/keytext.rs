@@ -11,12 +11,16 @@ use std::borrow::Cow;
 /// A whole number with an exponent is written out up to so many digits; beyond, it keeps its spelling.
 const DIGITS_MAX: i64 = 400;
 
+/// Room for the digits of a whole number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Digits([u8; 20]);
+
 /// The text of a value that may be a key or a part of one; `None` for null, empty text, objects, NaN,
 /// and for true and false, which tell nothing apart. A list is taken apart by the caller.
-pub fn key_text<'v>(value: &'v Value<'_>) -> Option<Cow<'v, str>> {
+pub fn key_text<'v>(value: &'v Value<'_>, digits: &'v mut Digits) -> Option<Cow<'v, str>> {
     match value {
         Value::Text(text) if !text.is_empty() => Some(Cow::Borrowed(text)),
-        Value::Int(n) => Some(Cow::Owned(n.to_string())),
+        Value::Int(n) => Some(Cow::Borrowed(digits.write(*n))),
         Value::Number(text) => number(text),
         _ => None,
     }
@@ -24,12 +28,30 @@ pub fn key_text<'v>(value: &'v Value<'_>) -> Option<Cow<'v, str>> {
 
 /// The text by which a `dedupe_by` value is compared: a key's, or for what can be no key its spelling;
 /// `None` for null and empty text.
-pub fn dedupe_text<'v>(value: &'v Value<'_>) -> Option<Cow<'v, str>> {
+pub fn dedupe_text<'v>(value: &'v Value<'_>, digits: &'v mut Digits) -> Option<Cow<'v, str>> {
     match value {
-        Value::Null => None,
-        Value::Text(text) if text.is_empty() => None,
         Value::Bool(_) | Value::Json(_) => Some(value.display()),
-        _ => key_text(value),
+        _ => key_text(value, digits),
+    }
+}
+
+impl Digits {
+    fn write(&mut self, n: i64) -> &str {
+        let mut at = self.0.len();
+        let mut rest = n.unsigned_abs();
+        loop {
+            at -= 1;
+            self.0[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if n < 0 {
+            at -= 1;
+            self.0[at] = b'-';
+        }
+        std::str::from_utf8(&self.0[at..]).unwrap_or_default()
     }
 }
 
@@ -71,7 +93,15 @@ mod tests {
     use super::*;
 
     fn number_key(text: &str) -> String {
-        key_text(&Value::Number(text.into())).map_or("none".to_owned(), Cow::into_owned)
+        key(&Value::Number(text.into())).unwrap_or("none".to_owned())
+    }
+
+    fn key(value: &Value<'_>) -> Option<String> {
+        key_text(value, &mut Digits::default()).map(Cow::into_owned)
+    }
+
+    fn dedupe(value: &Value<'_>) -> Option<String> {
+        dedupe_text(value, &mut Digits::default()).map(Cow::into_owned)
     }
 
     #[test]
@@ -98,23 +128,25 @@ mod tests {
         }
         assert_eq!(number_key("1e400"), "1e400", "too long to write out");
         assert_eq!(number_key("1e99999999999999999999"), "1e99999999999999999999");
-        assert_eq!(key_text(&Value::Int(-5)).unwrap(), "-5");
+        for n in [0, 7, -5, i64::MAX, i64::MIN] {
+            assert_eq!(key(&Value::Int(n)), Some(n.to_string()));
+        }
     }
 
     #[test]
     fn text_compares_byte_for_byte_and_some_values_are_no_keys() {
-        assert_eq!(key_text(&Value::Text("007".into())).unwrap(), "007");
+        assert_eq!(key(&Value::Text("007".into())).unwrap(), "007");
         for none in [Value::Null, Value::Bool(true), Value::Text("".into()), Value::Json("{}".into())] {
-            assert_eq!(key_text(&none), None, "{none:?}");
+            assert_eq!(key(&none), None, "{none:?}");
         }
     }
 
     #[test]
     fn anything_but_nothing_tells_effects_apart() {
-        assert_eq!(dedupe_text(&Value::Bool(true)).unwrap(), "true");
-        assert_eq!(dedupe_text(&Value::Json("[1]".into())).unwrap(), "[1]");
-        assert_eq!(dedupe_text(&Value::Number("7.0".into())), key_text(&Value::Int(7)));
-        assert_eq!(dedupe_text(&Value::Text("".into())), None);
-        assert_eq!(dedupe_text(&Value::Null), None);
+        assert_eq!(dedupe(&Value::Bool(true)).unwrap(), "true");
+        assert_eq!(dedupe(&Value::Json("[1]".into())).unwrap(), "[1]");
+        assert_eq!(dedupe(&Value::Number("7.0".into())), key(&Value::Int(7)));
+        assert_eq!(dedupe(&Value::Text("".into())), None);
+        assert_eq!(dedupe(&Value::Null), None);
     }
 }

@@ -22,6 +22,7 @@ pub mod json;
 mod keytext;
 mod matching;
 mod place;
+mod pull;
 mod redact;
 mod step;
 pub mod time;
@@ -39,6 +40,7 @@ use formats::Decoder;
 use json::{Case, Fault, Mode, Scanner, What};
 use matching::Matcher;
 use place::{Body, Place, Places, View};
+use std::borrow::Cow;
 use std::sync::Arc;
 use time::TimeReader;
 use undecodable::{Reason, Undecodable};
@@ -148,11 +150,11 @@ fn time_of(
     latest: Time,
 ) -> Result<Option<Time>, Undecodable> {
     let Some(place) = place else { return Ok(None) };
-    let value = view.value(place);
-    if value == Value::Null {
-        return Err(Undecodable::whole(Reason::NoTime, "there is no event time where the source's `time` says"));
-    }
-    let time = clock.read(&value).map_err(|bad| Undecodable::whole(Reason::BadTime, bad.0))?;
+    let value = view.plain_text(place).map_or_else(|| view.value(place), |text| Value::Text(Cow::Borrowed(text)));
+    let time = clock.read(&value).map_err(|bad| match value {
+        Value::Null => Undecodable::whole(Reason::NoTime, "there is no event time where the source's `time` says"),
+        _ => Undecodable::whole(Reason::BadTime, bad.0),
+    })?;
     if time > latest {
         return Err(Undecodable::whole(Reason::WildTime, format!("{time} is beyond the machine's clock, {latest}")));
     }
@@ -168,7 +170,7 @@ fn undecodable(fault: Fault) -> Undecodable {
         What::Length => Reason::TooLong,
         _ => Reason::Syntax,
     };
-    Undecodable::at(reason, fault.at, fault.what.to_string())
+    Undecodable::at(reason, fault.at as usize, fault.what.to_string())
 }
 
 #[cfg(test)]

@@ -75,6 +75,15 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The value at a place, where it is text that stands in the payload as it is.
+    #[inline(always)]
+    pub fn plain_text(&self, place: &Place) -> Option<&'a str> {
+        match (place, &self.body) {
+            (Place::Body(slot), Body::Json(document)) => document.plain_text(*slot),
+            _ => None,
+        }
+    }
+
     fn meta(&self, meta: Meta) -> Value<'a> {
         let position = i64::try_from(self.record.position.offset).unwrap_or(i64::MAX);
         let ingest = || self.record.ingest.to_string();

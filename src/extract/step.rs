@@ -3,9 +3,10 @@
 use super::Record;
 use super::counts::StepCounts;
 use super::entry;
-use super::keytext::{dedupe_text, key_text};
-use super::place::{Formula, Place, Places, View};
-use super::redact::{Redact, Redactions, hashed};
+use super::keytext::{Digits, dedupe_text, key_text};
+use super::place::{Places, View};
+use super::pull::Pull;
+use super::redact::Redactions;
 use super::time::TimeReader;
 use crate::flow::plan::{EntryPattern, Expr, Path, Root, Step};
 use crate::model::json;
@@ -14,21 +15,6 @@ use crate::model::observation::{Batch, Dedupe, Draft, Position};
 use crate::model::time::Time;
 use crate::model::value::Value;
 use crate::model::{FlowId, KeyId, StepId};
-use std::borrow::Cow;
-
-/// What gives a value, and whether it may be seen.
-#[derive(Clone, Debug)]
-pub(super) struct Pull {
-    from: From,
-    redact: Redact,
-}
-
-#[derive(Clone, Debug)]
-enum From {
-    Place(Place),
-    Literal(Value<'static>),
-    Formula(Box<Formula>),
-}
 
 /// A step, ready to be applied.
 #[derive(Clone, Debug)]
@@ -45,52 +31,6 @@ pub(super) struct Taking {
     dedupe_key: Option<usize>,
     pub time: Option<Pull>,
     pub entry: Option<(EntryPattern, Pull)>,
-}
-
-impl Pull {
-    /// Compiles an expression of a step.
-    pub fn new(
-        expr: &Expr,
-        step: &Step,
-        each: Option<usize>,
-        places: &mut Places<'_>,
-        redactions: &Redactions,
-    ) -> Pull {
-        let redact = |path| redactions.of(path, step.each.as_ref());
-        match expr {
-            Expr::Path(path) => Pull { from: From::Place(places.place(path, each)), redact: redact(path) },
-            Expr::Literal(value) => Pull { from: From::Literal(value.clone()), redact: Redact::No },
-            Expr::Program(program) => {
-                let any = program.paths().iter().any(|path| redact(path).any());
-                let formula = places.formula(program, each);
-                let redact = if any { Redact::Whole } else { Redact::No };
-                Pull { from: From::Formula(Box::new(formula)), redact }
-            }
-        }
-    }
-
-    /// The value as the record has it.
-    #[inline]
-    pub fn value<'v>(&'v self, view: &View<'v>) -> Result<Value<'v>, String> {
-        match &self.from {
-            From::Place(place) => Ok(view.value(place)),
-            From::Literal(value) => Ok(value.borrowed()),
-            From::Formula(formula) => view.eval(formula),
-        }
-    }
-
-    /// The value as it may be kept and shown.
-    #[inline]
-    pub fn shown<'v>(&'v self, view: &View<'v>) -> Result<Value<'v>, String> {
-        let value = self.value(view)?;
-        Ok(if self.redact.any() { self.redact.apply(value) } else { value })
-    }
-
-    /// The text by which a value is compared, as it may be kept.
-    #[inline]
-    pub fn veiled<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
-        if self.redact.any() { Cow::Owned(hashed(&text)) } else { text }
-    }
 }
 
 impl Taking {
@@ -135,18 +75,8 @@ impl Taking {
     #[inline]
     pub fn time(&self, view: &View<'_>, of_record: Option<Time>, clock: &TimeReader, latest: Time) -> Option<Time> {
         let Some(own) = &self.time else { return of_record };
-        let time = clock.read(&own.value(view).ok()?).ok()?;
+        let time = clock.read(&own.value(view, &mut 0)).ok()?;
         (time <= latest).then_some(time)
-    }
-
-    /// The keys in the entry's name; none where the step is no mirror's. `None` where the record is of
-    /// another form.
-    pub fn entry_keys(&self, view: &View<'_>) -> Option<Vec<(KeyId, String)>> {
-        let Some((pattern, own_key)) = &self.entry else { return Some(Vec::new()) };
-        let value = own_key.value(view).ok()?;
-        let name = key_text(&value)?;
-        let keys = entry::keys_of(pattern, &name)?;
-        Some(keys.into_iter().map(|(name, text)| (name, own_key.veiled(text.into()).into_owned())).collect())
     }
 
     /// Makes the observation.
@@ -158,26 +88,25 @@ impl Taking {
         batch: &mut Batch,
         counts: &mut StepCounts,
     ) -> bool {
-        let Some(from_entry) = self.entry_keys(view) else { return false };
+        let from_entry = match &self.entry {
+            None => Vec::new(),
+            Some((pattern, own_key)) => match entry_keys(pattern, own_key, view) {
+                Some(keys) => keys,
+                None => return false,
+            },
+        };
         let mut draft = batch.begin(self.flow, self.step, time, position);
         let mut keys = Keys { draft: &mut draft, counts, of_dedupe: None };
         for (name, text) in &from_entry {
             keys.draft.key(*name, text);
         }
         for (index, (name, pull)) in self.keys.iter().enumerate() {
-            match pull.value(view) {
-                Ok(value) => keys.add(*name, pull, &value, self.dedupe_key == Some(index)),
-                Err(_) => keys.counts.key_errors += 1,
-            }
+            keys.add(*name, pull, view, self.dedupe_key == Some(index));
         }
         let of_dedupe = keys.of_dedupe;
-        self.dedupe(view, of_dedupe, &mut draft, counts);
+        self.dedupe(view, of_dedupe, &mut draft, &mut counts.key_errors);
         for pull in &self.keep {
-            let value = pull.shown(view).unwrap_or_else(|_| {
-                counts.keep_errors += 1;
-                Value::Null
-            });
-            draft.field(&value);
+            draft.field(&pull.shown(view, &mut counts.keep_errors));
         }
         draft.finish();
         counts.matched += 1;
@@ -185,16 +114,13 @@ impl Taking {
     }
 
     /// Writes what makes the effect unique. Where that is a key's value, it is not stored twice.
-    fn dedupe(&self, view: &View<'_>, of_key: Option<u32>, draft: &mut Draft<'_>, counts: &mut StepCounts) {
+    #[inline]
+    fn dedupe(&self, view: &View<'_>, of_key: Option<u32>, draft: &mut Draft<'_>, errors: &mut u64) {
         if let Some(index) = of_key {
             return draft.body(Dedupe::Key(index));
         }
         let Some(pull) = &self.dedupe else { return draft.body(Dedupe::Position) };
-        let value = pull.value(view).unwrap_or_else(|_| {
-            counts.key_errors += 1;
-            Value::Null
-        });
-        match dedupe_text(&value) {
+        match dedupe_text(&pull.value(view, errors), &mut Digits::default()) {
             None => draft.body(Dedupe::Position),
             Some(text) => {
                 let mut packed = Vec::new();
@@ -203,6 +129,15 @@ impl Taking {
             }
         }
     }
+}
+
+/// The keys in the name of a cache's entry; `None` where it is of another form.
+fn entry_keys(pattern: &EntryPattern, own_key: &Pull, view: &View<'_>) -> Option<Vec<(KeyId, String)>> {
+    let value = own_key.value(view, &mut 0);
+    let mut digits = Digits::default();
+    let name = key_text(&value, &mut digits)?;
+    let keys = entry::keys_of(pattern, &name)?;
+    Some(keys.into_iter().map(|(name, text)| (name, own_key.veiled(text.into()).into_owned())).collect())
 }
 
 /// A file's name without its folder and its extensions: a recording of a topic, a table or a queue
@@ -221,26 +156,30 @@ struct Keys<'k, 'b> {
 }
 
 impl Keys<'_, '_> {
+    /// Adds what an expression gives: a value, or those of a list.
     #[inline]
-    fn add(&mut self, name: KeyId, pull: &Pull, value: &Value<'_>, is_dedupe: bool) {
-        if let Value::Json(list) = value
-            && let Some(elements) = json::elements(list)
-        {
-            for element in &elements {
-                self.one(name, pull, element);
+    fn add(&mut self, name: KeyId, pull: &Pull, view: &View<'_>, is_dedupe: bool) {
+        let index = match pull.plain_text(view) {
+            Some(text) if !text.is_empty() => Some(self.draft.key(name, text)),
+            _ => {
+                let value = pull.value(view, &mut self.counts.key_errors);
+                if let Value::Json(list) = &value
+                    && let Some(elements) = json::elements(list)
+                {
+                    elements.iter().for_each(|element| _ = self.one(name, pull, element));
+                    return;
+                }
+                self.one(name, pull, &value)
             }
-            return;
-        }
-        let index = self.one(name, pull, value);
+        };
         if is_dedupe {
             self.of_dedupe = index;
         }
     }
 
     /// Adds one value, if it is a key.
-    #[inline]
     fn one(&mut self, name: KeyId, pull: &Pull, value: &Value<'_>) -> Option<u32> {
-        match key_text(value) {
+        match key_text(value, &mut Digits::default()) {
             Some(text) => return Some(self.draft.key(name, &pull.veiled(text))),
             None if *value == Value::Null => self.counts.null_keys += 1,
             None => self.counts.not_keys += 1,

@@ -5,8 +5,8 @@ use std::fmt;
 /// What is wrong with a document, and at which byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// The byte.
-    pub at: usize,
+    /// The byte. (As short as it is, a result that may be a fault fits into two registers.)
+    pub at: u32,
     /// What.
     pub what: What,
 }
@@ -46,7 +46,7 @@ impl What {
     /// The fault at a byte.
     #[cold]
     pub fn at(self, at: usize) -> Fault {
-        Fault { at, what: self }
+        Fault { at: at as u32, what: self }
     }
 }
 

@@ -17,6 +17,7 @@ mod fault;
 mod needs;
 mod scan;
 mod text;
+mod word;
 
 pub use fault::{Fault, What};
 pub use needs::{Needs, Slot};

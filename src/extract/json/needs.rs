@@ -1,5 +1,6 @@
 //! Which values of a document are needed: the paths as a tree of names.
 
+use super::word::{Ends, Word};
 use crate::flow::plan::Segment;
 
 /// A needed value: the index of its node in the tree.
@@ -26,30 +27,22 @@ pub struct Needs {
 /// A place in a document at which, or below which, something is needed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
-    names: Vec<Name>,
+    names: Vec<(Word, Slot)>,
     items: Vec<(u32, Slot)>,
-    /// A bit for each length (up to 63, then all in one) that a name has.
-    lengths: u64,
+    /// A bit for each name, by its first letter and its length: most other names have none of them.
+    likely: u64,
     /// Its own mark; zero where nothing but what is below it is needed.
     mark: u64,
     /// The marks that are settled once it has been passed: its own and all below it.
     pub(super) below: u64,
 }
 
-#[derive(Clone, Debug)]
-struct Name {
-    /// The first eight bytes, padded with zeros: most comparisons end here.
-    head: u64,
-    name: Box<[u8]>,
-    slot: Slot,
-}
-
 /// What is needed depends on a text in the document.
 #[derive(Clone, Debug)]
 pub(super) struct Narrow {
     pub(super) slot: Slot,
-    /// Texts, ascending, and what is needed then.
-    cases: Vec<(Box<[u8]>, u64)>,
+    /// Texts, sorted, with their number in the order in which they were given and what they need.
+    cases: Vec<(Word, usize, u64)>,
     /// What is needed where it is another text.
     pub(super) other: u64,
 }
@@ -85,7 +78,7 @@ impl Needs {
         let next = Slot::try_from(self.nodes.len()).expect("a configuration names fewer than 65,536 paths");
         let node = &mut self.nodes[parent as usize];
         let known = match segment {
-            Segment::Field(name) => node.find(name.as_bytes(), head(name.as_bytes(), 0, name.len())),
+            Segment::Field(name) => node.find(name.as_bytes(), 0, name.len()),
             Segment::Index(index) => node.item(*index),
         };
         if let Some(slot) = known {
@@ -93,9 +86,8 @@ impl Needs {
         }
         match segment {
             Segment::Field(name) => {
-                node.lengths |= length_bit(name.len());
-                let head = head(name.as_bytes(), 0, name.len());
-                node.names.push(Name { head, name: name.as_bytes().into(), slot: next });
+                node.likely |= likeness(name.as_bytes(), 0, name.len());
+                node.names.push((Word::new(name), next));
             }
             Segment::Index(index) => node.items.push((*index, next)),
         }
@@ -105,11 +97,11 @@ impl Needs {
 
     /// Says that the text at `slot` decides what is needed: for each of its values the slots, and those
     /// for any other text. A value that is no text, or absent, leaves everything needed.
-    pub fn narrow(&mut self, slot: Slot, cases: Vec<(String, Vec<Slot>)>, other: &[Slot]) {
+    pub fn narrow(&mut self, slot: Slot, cases: &[(String, Vec<Slot>)], other: &[Slot]) {
         let marks = |slots: &[Slot]| slots.iter().fold(0, |marks, slot| marks | self.nodes[*slot as usize].mark);
         let mut narrow = Narrow { slot, cases: Vec::new(), other: marks(other) };
-        for (text, slots) in cases {
-            narrow.cases.push((text.into_bytes().into(), marks(&slots)));
+        for (number, (text, slots)) in cases.iter().enumerate() {
+            narrow.cases.push((Word::new(text), number, marks(slots)));
         }
         narrow.cases.sort();
         self.narrow = Some(narrow);
@@ -117,27 +109,25 @@ impl Needs {
 }
 
 impl Narrow {
-    /// The case with this text: its number in ascending order of the texts, and what it needs.
-    pub(super) fn case(&self, text: &[u8]) -> Option<(usize, u64)> {
-        let at = self.cases.binary_search_by(|(case, _)| (**case).cmp(text)).ok()?;
-        Some((at, self.cases[at].1))
+    /// The case whose text stands at `start`: its number and what it needs.
+    pub(super) fn case(&self, bytes: &[u8], start: usize, length: usize) -> Option<(usize, u64)> {
+        let ends = Ends::of(bytes, start, length);
+        let from = self.cases.partition_point(|(word, _, _)| word.first() < ends.first());
+        let same = self.cases[from..].iter().take_while(|(word, _, _)| word.first() == ends.first());
+        let mut found = same.filter(|(word, _, _)| word.stands(bytes, start, ends));
+        found.next().map(|(_, number, marks)| (*number, *marks))
     }
 }
 
 impl Node {
-    /// The child under a name, given the name's [`head`].
+    /// The child whose name stands at `start`.
     #[inline(always)]
-    pub(super) fn find(&self, name: &[u8], head: u64) -> Option<Slot> {
-        let same = |known: &&Name| {
-            known.head == head && known.name.len() == name.len() && (name.len() <= 8 || known.name[8..] == name[8..])
-        };
-        self.names.iter().find(same).map(|known| known.slot)
-    }
-
-    /// Whether a child's name has this length (or, for long ones, may have).
-    #[inline(always)]
-    pub(super) fn may_have(&self, length: usize) -> bool {
-        self.lengths & length_bit(length) != 0
+    pub(super) fn find(&self, bytes: &[u8], start: usize, length: usize) -> Option<Slot> {
+        if self.likely & likeness(bytes, start, length) == 0 {
+            return None;
+        }
+        let ends = Ends::of(bytes, start, length);
+        self.names.iter().find(|(word, _)| word.stands(bytes, start, ends)).map(|(_, slot)| *slot)
     }
 
     /// The child at an index.
@@ -147,22 +137,11 @@ impl Node {
     }
 }
 
+/// A bit that depends on the first letter and the length of the name at `start`.
 #[inline(always)]
-fn length_bit(length: usize) -> u64 {
-    1 << length.min(63)
-}
-
-/// The first eight bytes of the name at `start`, as one number, zeros where it is shorter.
-#[inline(always)]
-pub(super) fn head(bytes: &[u8], start: usize, length: usize) -> u64 {
-    if let Some(eight) = bytes.get(start..).and_then(<[u8]>::first_chunk::<8>) {
-        let head = u64::from_le_bytes(*eight);
-        return if length < 8 { head & ((1 << (length * 8)) - 1) } else { head };
-    }
-    let mut head = [0; 8];
-    let length = length.min(8);
-    head[..length].copy_from_slice(&bytes[start..start + length]);
-    u64::from_le_bytes(head)
+fn likeness(bytes: &[u8], start: usize, length: usize) -> u64 {
+    let first = if length == 0 { 0 } else { usize::from(bytes[start]) };
+    1 << ((first * 5 + length) % 64)
 }
 
 #[cfg(test)]
@@ -180,21 +159,12 @@ mod tests {
         let reference = needs.add(&[field("psp"), field("reference")]);
         assert_eq!(needs.add(&[field("id")]), id);
         assert_ne!(id, reference);
-        let find = |slot: Slot, name: &str| {
-            needs.nodes[slot as usize].find(name.as_bytes(), head(name.as_bytes(), 0, name.len()))
-        };
+        let find = |slot: Slot, name: &str| needs.nodes[slot as usize].find(name.as_bytes(), 0, name.len());
         let psp = find(ROOT, "psp").unwrap();
         assert_eq!(find(psp, "reference"), Some(reference));
         assert_eq!(find(psp, "referencf"), None);
         assert_eq!(needs.nodes[psp as usize].below, needs.nodes[reference as usize].below);
         assert_eq!(needs.nodes[ROOT as usize].below, needs.all);
-    }
-
-    #[test]
-    fn a_name_is_told_from_its_prefix_with_zeros() {
-        let mut needs = Needs::default();
-        needs.add(&[field("a")]);
-        assert_eq!(needs.nodes[0].find(b"a\0", head(b"a\0", 0, 2)), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The pass itself: a recursive descent over the bytes, guided by the tree of needed names.
 
 use super::fault::{Fault, What};
-use super::needs::{NEVER, Needs, Node, ROOT, Slot, head};
-use super::text;
+use super::needs::{NEVER, Needs, Node, ROOT, Slot};
+use super::text::{Plain, escape};
 use super::{DEPTH_MAX, LENGTH_MAX};
 use crate::model::json;
 use crate::model::value::Value;
@@ -90,17 +90,18 @@ impl Scanner {
             found: &mut self.found,
             missing: self.needs.all | unread,
             unread,
-            beyond_ascii: false,
+            plain: Plain::new(bytes),
+            kind: Kind::Absent,
             case: Case::Open,
         };
         let end = pass.document()?;
-        let (beyond_ascii, case) = (pass.beyond_ascii, pass.case);
+        let (beyond_ascii, case) = (pass.plain.beyond_ascii, pass.case);
         let read = &bytes[..end];
         let text = if beyond_ascii {
             std::str::from_utf8(read).map_err(|fault| What::Utf8.at(fault.valid_up_to()))?
         } else {
             // SAFETY: up to `end` the pass has met each byte either as a part of the grammar, which is
-            // ASCII, or within text, where `plain_end` reports every byte beyond ASCII.
+            // ASCII, or within text, where `Plain` reports every byte beyond ASCII.
             unsafe { std::str::from_utf8_unchecked(read) }
         };
         Ok(Document { text, found: &self.found, case })
@@ -108,6 +109,13 @@ impl Scanner {
 }
 
 impl<'a> Document<'a> {
+    /// The text at a slot, where it is text without escapes.
+    #[inline(always)]
+    pub fn plain_text(&self, slot: Slot) -> Option<&'a str> {
+        let found = &self.found[slot as usize];
+        (found.kind == Kind::Text).then(|| &self.text[found.start as usize..found.end as usize])
+    }
+
     /// The value at a slot; null where it is absent.
     #[inline]
     pub fn value(&self, slot: Slot) -> Value<'a> {
@@ -139,7 +147,9 @@ struct Pass<'p> {
     missing: u64,
     /// What stays missing whatever is found: in strict mode the mark that is never cleared.
     unread: u64,
-    beyond_ascii: bool,
+    plain: Plain<'p>,
+    /// Of the value that was passed last.
+    kind: Kind,
     case: Case,
 }
 
@@ -171,7 +181,8 @@ impl<'p> Pass<'p> {
     /// A value at which, or below which, something is needed.
     fn needed(&mut self, start: usize, slot: Slot, depth: u32) -> Result<usize, Fault> {
         let needs = self.needs;
-        let (end, kind) = self.value(start, Some(&needs.nodes[slot as usize]), depth)?;
+        let end = self.value(start, Some(&needs.nodes[slot as usize]), depth)?;
+        let kind = self.kind;
         let (start, end_of_value) = if kind == Kind::Text { (start + 1, end - 1) } else { (start, end) };
         self.found[slot as usize] = Found { start: start as u32, end: end_of_value as u32, kind };
         self.missing &= !needs.nodes[slot as usize].below;
@@ -187,11 +198,11 @@ impl<'p> Pass<'p> {
     fn narrow(&mut self, slot: Slot) {
         let Some(narrow) = &self.needs.narrow else { return };
         let found = &self.found[slot as usize];
-        let raw = &self.bytes[found.start as usize..found.end as usize];
+        let (start, end) = (found.start as usize, found.end as usize);
         let found = match found.kind {
-            Kind::Text => narrow.case(raw),
-            Kind::Escaped => match serde_json::from_slice::<String>(raw) {
-                Ok(text) => narrow.case(text.as_bytes()),
+            Kind::Text => narrow.case(self.bytes, start, end - start),
+            Kind::Escaped => match serde_json::from_slice::<String>(&self.bytes[start..end]) {
+                Ok(text) => narrow.case(text.as_bytes(), 0, text.len()),
                 Err(_) => return,
             },
             _ => return,
@@ -202,25 +213,30 @@ impl<'p> Pass<'p> {
     }
 
     /// Any value; `node` says what is needed within it.
-    fn value(&mut self, at: usize, node: Option<&'p Node>, depth: u32) -> Result<(usize, Kind), Fault> {
+    #[inline(always)]
+    fn value(&mut self, at: usize, node: Option<&'p Node>, depth: u32) -> Result<usize, Fault> {
         match self.bytes.get(at) {
             Some(b'"') => {
                 let (end, escaped) = self.text(at + 1)?;
-                Ok((end + 1, if escaped { Kind::Escaped } else { Kind::Text }))
+                self.kind = if escaped { Kind::Escaped } else { Kind::Text };
+                Ok(end + 1)
             }
             Some(b'-' | b'0'..=b'9') => self.number(at),
-            Some(b'{') => Ok((self.object(at + 1, node, self.deeper(at, depth)?)?, Kind::Container)),
-            Some(b'[') => Ok((self.list(at + 1, node, self.deeper(at, depth)?)?, Kind::Container)),
-            Some(b't') => Ok((self.word(at, b"true")?, Kind::True)),
-            Some(b'f') => Ok((self.word(at, b"false")?, Kind::False)),
-            Some(b'n') => Ok((self.word(at, b"null")?, Kind::Null)),
+            Some(b'{' | b'[') => self.container(at, node, depth),
+            Some(b't') => self.word(at, b"true", Kind::True),
+            Some(b'f') => self.word(at, b"false", Kind::False),
+            Some(b'n') => self.word(at, b"null", Kind::Null),
             Some(_) => Err(What::Value.at(at)),
             None => Err(What::Truncated.at(at)),
         }
     }
 
-    fn deeper(&self, at: usize, depth: u32) -> Result<u32, Fault> {
-        depth.checked_sub(1).ok_or(What::Depth.at(at))
+    fn container(&mut self, at: usize, node: Option<&'p Node>, depth: u32) -> Result<usize, Fault> {
+        let depth = depth.checked_sub(1).ok_or(What::Depth.at(at))?;
+        let end =
+            if self.bytes[at] == b'{' { self.object(at + 1, node, depth)? } else { self.list(at + 1, node, depth)? };
+        self.kind = Kind::Container;
+        Ok(end)
     }
 
     /// An object, after its brace.
@@ -278,7 +294,7 @@ impl<'p> Pass<'p> {
     fn member(&mut self, at: usize, child: Option<Slot>, depth: u32) -> Result<usize, Fault> {
         match child {
             Some(slot) if self.found[slot as usize].kind == Kind::Absent => self.needed(at, slot, depth),
-            _ => Ok(self.value(at, None, depth)?.0),
+            _ => self.value(at, None, depth),
         }
     }
 
@@ -287,12 +303,9 @@ impl<'p> Pass<'p> {
     fn child(&self, node: &Node, start: usize, end: usize, escaped: bool) -> Option<Slot> {
         if escaped {
             let name: String = serde_json::from_slice(&self.bytes[start - 1..=end]).ok()?;
-            return node.find(name.as_bytes(), head(name.as_bytes(), 0, name.len()));
+            return node.find(name.as_bytes(), 0, name.len());
         }
-        if !node.may_have(end - start) {
-            return None;
-        }
-        node.find(&self.bytes[start..end], head(self.bytes, start, end - start))
+        node.find(self.bytes, start, end - start)
     }
 
     /// Text, after its first quote: where its last quote stands, and whether it holds escapes.
@@ -301,12 +314,12 @@ impl<'p> Pass<'p> {
         let mut at = start;
         let mut escaped = false;
         loop {
-            at = text::plain_end(self.bytes, at, &mut self.beyond_ascii);
+            at = self.plain.end(at);
             match self.bytes.get(at) {
                 Some(b'"') => return Ok((at, escaped)),
                 Some(b'\\') => {
                     escaped = true;
-                    at = text::escape(self.bytes, at)?;
+                    at = escape(self.bytes, at)?;
                 }
                 Some(_) => return Err(What::Control.at(at)),
                 None => return Err(What::Truncated.at(at)),
@@ -315,25 +328,25 @@ impl<'p> Pass<'p> {
     }
 
     /// A number.
-    fn number(&mut self, start: usize) -> Result<(usize, Kind), Fault> {
+    fn number(&mut self, start: usize) -> Result<usize, Fault> {
         let mut at = start + usize::from(self.bytes[start] == b'-');
         let whole = at;
         at = self.digits(at)?;
         if self.bytes[whole] == b'0' && at > whole + 1 {
             return Err(What::Number.at(whole));
         }
-        let mut kind = Kind::Integer;
+        self.kind = Kind::Integer;
         if self.bytes.get(at) == Some(&b'.') {
-            kind = Kind::Number;
+            self.kind = Kind::Number;
             at = self.digits(at + 1)?;
         }
         if let Some(b'e' | b'E') = self.bytes.get(at) {
-            kind = Kind::Number;
+            self.kind = Kind::Number;
             let sign = matches!(self.bytes.get(at + 1), Some(b'+' | b'-'));
             at = self.digits(at + 1 + usize::from(sign))?;
         }
         self.delimited(at, What::Number)?;
-        Ok((at, kind))
+        Ok(at)
     }
 
     /// One digit or more.
@@ -349,9 +362,10 @@ impl<'p> Pass<'p> {
         Err(if at < self.bytes.len() { What::Number.at(at) } else { What::Truncated.at(at) })
     }
 
-    fn word(&self, at: usize, word: &[u8]) -> Result<usize, Fault> {
+    fn word(&mut self, at: usize, word: &[u8], kind: Kind) -> Result<usize, Fault> {
         let rest = &self.bytes[at..];
         if rest.starts_with(word) {
+            self.kind = kind;
             self.delimited(at + word.len(), What::Value)?;
             return Ok(at + word.len());
         }
@@ -378,7 +392,12 @@ impl<'p> Pass<'p> {
 
     /// The first byte at or after `at` that is not white space.
     #[inline(always)]
-    fn blank(&self, mut at: usize) -> usize {
+    fn blank(&self, at: usize) -> usize {
+        if self.bytes.get(at).is_some_and(|byte| *byte > b' ') { at } else { self.blanks(at) }
+    }
+
+    #[inline(never)]
+    fn blanks(&self, mut at: usize) -> usize {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.bytes.get(at) {
             at += 1;
         }
@@ -398,11 +417,12 @@ pub fn split(list: &str) -> impl Iterator<Item = &str> {
             found: &mut [],
             missing: NEVER,
             unread: NEVER,
-            beyond_ascii: false,
+            plain: Plain::new(list.as_bytes()),
+            kind: Kind::Absent,
             case: Case::Open,
         };
         let start = pass.blank(at);
-        let (end, _) = pass.value(start, None, DEPTH_MAX).ok()?;
+        let end = pass.value(start, None, DEPTH_MAX).ok()?;
         at = pass.blank(end) + 1;
         list.get(start..end)
     })

@@ -2,68 +2,114 @@
 
 use super::fault::{Fault, What};
 
-/// The first byte at or after `at` that cannot just be passed over within text: a quote, a backslash
-/// or a control character; the length where there is none. Sets `high` where bytes beyond ASCII may
-/// have been passed (it may say so of a few bytes after the end too, never the other way round).
-#[inline(always)]
-pub fn plain_end(bytes: &[u8], mut at: usize, high: &mut bool) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
-        let (stop, beyond_ascii) = sse2::stops(chunk);
-        *high |= beyond_ascii != 0;
-        if stop != 0 {
-            return at + stop.trailing_zeros() as usize;
-        }
-        at += 16;
-    }
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let (stop, beyond_ascii) = stops(u64::from_le_bytes(*chunk));
-        *high |= beyond_ascii != 0;
-        if stop != 0 {
-            return at + stop.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while let Some(byte) = bytes.get(at) {
-        *high |= !byte.is_ascii();
-        if matches!(byte, b'"' | b'\\' | 0..0x20) {
-            return at;
-        }
-        at += 1;
-    }
-    at
+/// The bytes looked at together.
+const BLOCK: usize = 64;
+
+/// Finds where plain text ends: at a quote, a backslash or a control character. All of them in 64
+/// bytes are found at once, so that the next text there costs next to nothing.
+pub struct Plain<'b> {
+    bytes: &'b [u8],
+    /// Where the block begins that was looked at last.
+    block: usize,
+    /// A bit for each of its bytes that ends plain text.
+    ends: u64,
+    /// Bytes beyond ASCII may have been passed. (It may say so of a few bytes too many.)
+    pub beyond_ascii: bool,
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
+impl<'b> Plain<'b> {
+    pub fn new(bytes: &'b [u8]) -> Plain<'b> {
+        let mut plain = Plain { bytes, block: 0, ends: 0, beyond_ascii: false };
+        plain.look(0);
+        plain
+    }
 
-/// Eight bytes at once. The lowest set bit of the first mask belongs to the first byte that stops;
-/// above it the mask may hold false ones, since a borrow carries. The second marks bytes beyond ASCII.
-fn stops(word: u64) -> (u64, u64) {
-    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
-    let quote = zero(word ^ (ONES * u64::from(b'"')));
-    let backslash = zero(word ^ (ONES * u64::from(b'\\')));
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    ((quote | backslash | control) & HIGHS, word & HIGHS)
-}
-
-#[cfg(target_arch = "x86_64")]
-mod sse2 {
-    use std::arch::x86_64::*;
-
-    /// Sixteen bytes at once: which of them stop, and which are beyond ASCII.
+    /// The first byte at or after `at` that ends plain text; the length where there is none. Each call
+    /// goes on behind the one before.
     #[inline(always)]
-    pub fn stops(chunk: &[u8; 16]) -> (u32, u32) {
-        // SAFETY: SSE2 belongs to every x86_64, and the load is unaligned from sixteen readable bytes.
-        unsafe {
-            let bytes = _mm_loadu_si128(chunk.as_ptr().cast());
+    pub fn end(&mut self, mut at: usize) -> usize {
+        loop {
+            let within = at - self.block;
+            if within < BLOCK {
+                let ends = self.ends >> within;
+                if ends != 0 {
+                    return at + ends.trailing_zeros() as usize;
+                }
+                at = self.block + BLOCK;
+            }
+            if at >= self.bytes.len() {
+                return self.bytes.len();
+            }
+            self.look(at);
+        }
+    }
+
+    #[inline(never)]
+    fn look(&mut self, at: usize) {
+        self.block = at;
+        let (ends, beyond_ascii) = match self.bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            Some(block) => masks(block),
+            None => masks(&padded(&self.bytes[at..])),
+        };
+        self.ends = ends;
+        self.beyond_ascii |= beyond_ascii;
+    }
+}
+
+/// The last bytes of a document, and blanks.
+#[cold]
+fn padded(rest: &[u8]) -> [u8; BLOCK] {
+    let mut block = [b' '; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    block
+}
+
+/// A bit for each byte that ends plain text, and whether any is beyond ASCII.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn masks(block: &[u8; BLOCK]) -> (u64, bool) {
+    use std::arch::x86_64::*;
+    let (mut ends, mut beyond_ascii) = (0, 0);
+    for part in 0..4 {
+        // SAFETY: SSE2 belongs to every x86_64, and the load is unaligned from 16 bytes of the block.
+        let (end, high) = unsafe {
+            let bytes = _mm_loadu_si128(block.as_ptr().add(part * 16).cast());
             let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8));
             let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
             let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-            let stop = _mm_or_si128(_mm_or_si128(quote, backslash), control);
-            (_mm_movemask_epi8(stop) as u32, _mm_movemask_epi8(bytes) as u32)
-        }
+            let end = _mm_or_si128(_mm_or_si128(quote, backslash), control);
+            (_mm_movemask_epi8(end) as u32, _mm_movemask_epi8(bytes))
+        };
+        ends |= u64::from(end) << (part * 16);
+        beyond_ascii |= high;
     }
+    (ends, beyond_ascii != 0)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn masks(block: &[u8; BLOCK]) -> (u64, bool) {
+    portable_masks(block)
+}
+
+/// The same, eight bytes at a time.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn portable_masks(block: &[u8; BLOCK]) -> (u64, bool) {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const LOWS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    // The high bit of each byte that is zero; no carry reaches the next byte.
+    let zero = |word: u64| !(((word & LOWS) + LOWS) | word | LOWS);
+    let (mut ends, mut all) = (0, 0);
+    for (part, eight) in block.as_chunks::<8>().0.iter().enumerate() {
+        let word = u64::from_le_bytes(*eight);
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        let control = zero(word & (ONES * 0xe0));
+        // Gathers the eight high bits into one byte.
+        let bits = ((quote | backslash | control) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        ends |= bits << (part * 8);
+        all |= word;
+    }
+    (ends, all & !LOWS != 0)
 }
 
 /// Checks the escape whose backslash stands at `at`; gives the byte after it.
@@ -107,24 +153,30 @@ mod tests {
         bytes[at..].iter().position(stop).map_or(bytes.len(), |n| at + n)
     }
 
+    fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop_oneof![20 => 0x20u8..0x7f, 1 => any::<u8>()], 0..most)
+    }
+
     proptest! {
         #[test]
         fn plain_text_ends_where_a_byte_by_byte_look_says(
-            bytes in prop::collection::vec(prop_oneof![8 => 0x20u8..0x7f, 1 => any::<u8>()], 0..80),
-            at in 0usize..8,
+            bytes in bytes(300),
+            skips in prop::collection::vec(0usize..90, 1..9),
         ) {
-            let at = at.min(bytes.len());
-            let mut high = false;
-            let end = plain_end(&bytes, at, &mut high);
-            prop_assert_eq!(end, naive(&bytes, at));
-            prop_assert!(high || bytes[at..end].is_ascii());
+            let mut plain = Plain::new(&bytes);
+            let mut at = 0;
+            for skip in skips {
+                let start = (at + skip).min(bytes.len());
+                at = plain.end(start);
+                prop_assert_eq!(at, naive(&bytes, start));
+                prop_assert!(plain.beyond_ascii || bytes[start..at].is_ascii());
+            }
         }
 
         #[test]
-        fn eight_bytes_at_once_agree_with_one_at_a_time(bytes in any::<[u8; 8]>()) {
-            let (stop, beyond_ascii) = stops(u64::from_le_bytes(bytes));
-            prop_assert_eq!(stop.trailing_zeros() as usize / 8, naive(&bytes, 0));
-            prop_assert_eq!(beyond_ascii == 0, bytes.is_ascii());
+        fn eight_bytes_at_a_time_say_the_same(bytes in bytes(65)) {
+            let block = padded(&bytes);
+            prop_assert_eq!(portable_masks(&block), masks(&block));
         }
     }
 
