@@ -21,7 +21,7 @@ const ODD_FLAG: u8 = 0x40;
 /// Appends the packed form of `text` to `out`.
 pub fn pack(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
-    let tail = bytes.iter().rev().take_while(|b| NIBBLES[**b as usize] != NO_DIGIT).count();
+    let tail = hex_tail(bytes);
     let prefix = bytes.len() - tail;
     if tail < PACK_MIN || prefix > PREFIX_MAX {
         out.push(0);
@@ -29,13 +29,56 @@ pub fn pack(text: &str, out: &mut Vec<u8>) {
         return;
     }
     let odd = tail % 2;
+    out.reserve(2 + prefix + tail / 2);
     out.push(HEX_FLAG | if odd == 1 { ODD_FLAG } else { 0 } | prefix as u8);
     out.extend_from_slice(&bytes[..prefix]);
     let digits = &bytes[prefix..];
     if odd == 1 {
-        out.push(NIBBLES[digits[0] as usize]);
+        out.push(nibble(digits[0]).unwrap_or(0));
     }
-    out.extend(digits[odd..].chunks_exact(2).map(|pair| NIBBLES[pair[0] as usize] << 4 | NIBBLES[pair[1] as usize]));
+    let (eights, rest) = digits[odd..].as_chunks::<8>();
+    for eight in eights {
+        out.extend_from_slice(&nibbles(u64::from_le_bytes(*eight)));
+    }
+    for pair in rest.chunks_exact(2) {
+        out.push(nibble(pair[0]).unwrap_or(0) << 4 | nibble(pair[1]).unwrap_or(0));
+    }
+}
+
+/// How many hexadecimal digits stand at the end.
+#[inline]
+fn hex_tail(bytes: &[u8]) -> usize {
+    let (rest, eights) = bytes.as_rchunks::<8>();
+    for (count, eight) in eights.iter().rev().enumerate() {
+        let others = not_hex(u64::from_le_bytes(*eight));
+        if others != 0 {
+            return count * 8 + others.leading_zeros() as usize / 8;
+        }
+    }
+    eights.len() * 8 + rest.iter().rev().take_while(|byte| nibble(**byte).is_some()).count()
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x80 * ONES;
+
+/// The high bit of each byte that is no hexadecimal digit.
+#[inline]
+fn not_hex(eight: u64) -> u64 {
+    // Below 0x80, a byte is at least `least` where adding the rest to 0x80 carries into the high bit.
+    let at_least = |least: u8| (eight & !HIGHS) + ONES * u64::from(0x80 - least);
+    let digit = at_least(b'0') & !at_least(b'9' + 1);
+    let letter = at_least(b'a') & !at_least(b'f' + 1);
+    (!(digit | letter) | eight) & HIGHS
+}
+
+/// Eight hexadecimal digits as four bytes.
+#[inline]
+fn nibbles(eight: u64) -> [u8; 4] {
+    // A letter has the bit 0x40, and its low nibble is nine less than its value.
+    let each = (eight & (0x0f * ONES)) + 9 * (eight >> 6 & ONES);
+    let pairs = (each << 4 | each >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    ((fours | fours >> 16) as u32).to_le_bytes()
 }
 
 /// The text that [`pack`] was given.
@@ -59,18 +102,14 @@ pub fn unpack(packed: &[u8]) -> String {
     text
 }
 
-const NO_DIGIT: u8 = 0xff;
-
-/// The value of each hexadecimal digit, lower case alone.
-const NIBBLES: [u8; 256] = {
-    let mut nibbles = [NO_DIGIT; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        nibbles[b"0123456789abcdef"[digit] as usize] = digit as u8;
-        digit += 1;
+#[inline]
+fn nibble(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
     }
-    nibbles
-};
+}
 
 /// A 64-bit hash of one key of one flow. Fixed for all time within a major version: archives and
 /// snapshots hold it.
@@ -100,6 +139,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn eight_digits_at_once_are_packed_as_one_by_one(text in "[0-9a-fA-G/:`g\u{b0}é]{0,40}", digits in "[0-9a-f]{0,40}") {
+            let text = format!("{text}{digits}");
+            let tail = text.bytes().rev().take_while(|byte| nibble(*byte).is_some()).count();
+            prop_assert_eq!(hex_tail(text.as_bytes()), tail);
+            let prefix = text.len() - tail;
+            if tail >= PACK_MIN && prefix <= PREFIX_MAX {
+                let digit = |at: usize| nibble(text.as_bytes()[at]).unwrap();
+                let odd = tail % 2;
+                let first = (odd == 1).then(|| digit(prefix)).into_iter();
+                let pairs = (prefix + odd..text.len()).step_by(2).map(|at| digit(at) << 4 | digit(at + 1));
+                let expected: Vec<u8> = first.chain(pairs).collect();
+                prop_assert_eq!(&packed(&text)[1 + prefix..], expected);
+            }
+        }
+
         #[test]
         fn packing_is_reversible(text in "[a-z-]{0,4}[0-9a-f]{0,20}|\\PC{0,80}|[0-9a-f]{60,90}") {
             prop_assert_eq!(unpack(&packed(&text)), text);
