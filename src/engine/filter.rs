@@ -2,7 +2,7 @@
 //!
 //! A hash becomes a fingerprint of 33.3 bits, so that with 2·10⁷ keys fewer than 0.2 % of the others
 //! are taken for known ones. Fingerprints are spread over shards by their low bits; what is left of
-//! each is kept in its shard's [`run`], packed to about two bits more than the least that a set of so
+//! each is kept in its shard's `run`, packed to about two bits more than the least that a set of so
 //! many can take. Shards are split one at a time (linear hashing), whichever is next and not
 //! whichever is full: there is no directory, and no insert ever doubles anything.
 //!
@@ -13,7 +13,7 @@
 //! level    4 4 3 3 3 3 3 3 │ 4 4
 //! ```
 //!
-//! Each run has just about the space that it needs, from [`blocks`].
+//! Each run has just about the space that it needs, from `blocks`.
 
 mod blocks;
 mod run;

@@ -1,6 +1,6 @@
 //! Read-only taps on systems: they yield records and what can be known of their completeness.
 //!
-//! [`file`] reads recordings: plain, compressed or piped, cut into records with the places where they stand.
+//! [`mod@file`] reads recordings: plain, compressed or piped, cut into records with the places where they stand.
 //! What a record means is none of a source's business; extract decodes it.
 
 pub mod file;
