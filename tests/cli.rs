@@ -220,6 +220,7 @@ fn wrong_arguments_configurations_and_flows_end_in_2() {
     case.run("verify -c nowhere.yaml").exits(2).complains("nowhere.yaml cannot be read");
     case.run("verify --flow ordre").exits(2).complains("there is no flow `ordre`");
     case.run("verify --flow order").exits(0);
+    case.run("verify --findings no/such/folder/f.jsonl").exits(2).complains("there is no folder no/such/folder");
     case.write("throughline.yaml", &CONFIG.replace("format: json", "format: jsn"));
     case.write("order.yaml", &FLOW.replace("expect: paid", "expect: piad"));
     case.run("verify")
@@ -235,6 +236,24 @@ fn variables_come_from_the_environment() {
     let case = Case::new(&one_lost());
     case.write("good.jsonl", &all_good());
     Ran::of(case.command("verify").env("EVENTS", "good.jsonl").output().unwrap()).exits(0);
+}
+
+#[test]
+fn a_glob_is_one_source_in_whatever_folder() {
+    let case = Case::new(&all_good());
+    let folder = case.path("a [odd] folder");
+    fs::create_dir(&folder).unwrap();
+    for (name, text) in [("throughline.yaml", CONFIG), ("order.yaml", FLOW)] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    fs::write(folder.join("1.jsonl"), tick("06:00:00") + &placed("09:00:00", "o-1")).unwrap();
+    fs::write(folder.join("2.jsonl"), paid("09:01:00", "o-1") + &tick("15:00:00")).unwrap();
+    let ran = case.command("verify --complete --format json").env("EVENTS", "*.jsonl").current_dir(&folder).output();
+    let ran = Ran::of(ran.unwrap()).exits(0);
+    assert_eq!(ran.json()["sources"]["events"]["files"], 2);
+    let ran =
+        case.command("verify --complete -c").arg(folder.join("throughline.yaml")).env("EVENTS", "*.jsonl").output();
+    Ran::of(ran.unwrap()).exits(0);
 }
 
 #[test]
@@ -261,6 +280,8 @@ fn the_result_is_the_same_with_any_number_of_threads() {
 fn check_tells_the_ranks_and_a_sample_tells_what_matches() {
     let case = Case::new(&all_good().replace("PaymentCaptured", "Paymentcaptured"));
     case.run("check").exits(0).says("order_id").says("payment_id").says("1 flow, 2 steps, 2 checks, 1 source");
+    let unread = CONFIG.to_owned() + "  other: {type: file, path: other.jsonl, format: json, time: body.ts}\n";
+    case.write("throughline.yaml", &unread).run("check").exits(0).says("no flow reads the source `other`");
     case.run("check --sample 20")
         .exits(0)
         .says("order / placed matches 2")

@@ -1,6 +1,6 @@
 //! `throughline check`: all mistakes of configuration and flows at once, and what cannot work well.
 
-use super::human::GOOD;
+use super::human::{GOOD, WARNING};
 use super::project::{self, Read};
 use super::{Exit, sample};
 use crate::flow::plan::{Flow, Plan};
@@ -32,6 +32,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     for flow in &project.plan.flows {
         let _ = writeln!(out, "{}", project.plan.describe(flow));
+    }
+    for source in &project.config.sources {
+        if !project.plan.sources.iter().any(|read| read.name == source.name) {
+            let _ = writeln!(out, "{WARNING}warning{WARNING:#}: no flow reads the source `{}`\n", source.name);
+        }
     }
     if let Some(count) = args.sample {
         out.push_str(&sample::tell(&project, count as usize)?);

@@ -72,6 +72,10 @@ impl Story<'_> {
         if self.detail > Detail::Quiet {
             for (name, flow) in self.summary.flows.iter() {
                 tell_flow(name, flow, &mut out);
+                if self.detail == Detail::Verbose {
+                    tell_steps(flow, &mut out);
+                }
+                out.push('\n');
             }
             self.tell_sources(&mut out);
             self.tell_findings(&mut out);
@@ -97,7 +101,7 @@ impl Story<'_> {
             for problem in &source.problems {
                 let _ = writeln!(
                     out,
-                    "{WARNING}{}{WARNING:#} of {BOLD}{name}{BOLD:#}: {}",
+                    "{WARNING}{} undecodable{WARNING:#} of {BOLD}{name}{BOLD:#}: {}",
                     thousands(problem.count),
                     problem.reason
                 );
@@ -196,7 +200,17 @@ fn tell_flow(name: &str, flow: &FlowSummary, out: &mut String) {
             thousands(*count)
         );
     }
-    out.push('\n');
+}
+
+fn tell_steps(flow: &FlowSummary, out: &mut String) {
+    let mut table = Table::default();
+    table.row(["  step", "observations", "redelivered", "null keys"].map(|cell| (cell.to_string(), DIM)));
+    for (step, counts) in flow.steps.iter() {
+        let numbers = [counts.observations, counts.redelivered, counts.null_keys];
+        let cells = numbers.map(|count| (thousands(count), if count > 0 { Style::new() } else { DIM }));
+        table.row(std::iter::once((format!("  {step}"), Style::new())).chain(cells));
+    }
+    out.push_str(&table.lines(0));
 }
 
 /// Where records may be missing, and what else is odd about the times of a source.

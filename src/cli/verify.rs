@@ -95,6 +95,7 @@ fn severity(text: &str) -> Result<Severity, String> {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let interrupted = interrupt::flag()?;
+    args.findings.iter().chain(&args.junit).try_for_each(|path| files::writable(path))?;
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?.unwrap_or_default();
     let Some(project) = project::load(&args.config, args.flow.as_deref())? else {
         return Ok(Exit::Wrong);

@@ -45,8 +45,18 @@ pub(super) fn config(fields: &Fields<'_>, folder: &Path, diagnostics: &Diagnosti
     // Without a word on it, the lines of one file were stamped by one clock.
     let clock = fields.choice("clock", &[("one", Clock::One), ("many", Clock::Many)]).unwrap_or(Clock::PerPart);
     let resolution = fields.duration("resolution").map_or(Span::ZERO, |span| span.value);
-    let path = folder.join(path?.value).display().to_string();
+    let path = resolved(&path?.value, folder);
     Some(FileConfig { path, decoding: decoding?, pacing, gaps, carries, clock, resolution })
+}
+
+/// The path or glob against the folder, whose own name may hold what a glob would take for a pattern.
+fn resolved(path: &str, folder: &Path) -> String {
+    if path.contains(['*', '?', '[']) {
+        let escaped = glob::Pattern::escape(&folder.display().to_string());
+        Path::new(&escaped).join(path).display().to_string()
+    } else {
+        folder.join(path).display().to_string()
+    }
 }
 
 fn decoding(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Option<Decoding> {
