@@ -13,14 +13,14 @@ pub fn documents(paths: &[PathBuf]) -> (Vec<Document>, Vec<Diagnostic>) {
     for path in paths {
         match read(path) {
             Ok(document) => documents.push(document),
-            Err(diagnostic) => diagnostics.push(diagnostic),
+            Err(diagnostic) => diagnostics.push(*diagnostic),
         }
     }
     (documents, diagnostics)
 }
 
 /// Reads one document.
-pub fn read(path: &Path) -> Result<Document, Diagnostic> {
+pub fn read(path: &Path) -> Result<Document, Box<Diagnostic>> {
     let unreadable = |message: String| Diagnostic {
         code: "unreadable-file",
         severity: Severity::Error,
@@ -33,14 +33,15 @@ pub fn read(path: &Path) -> Result<Document, Diagnostic> {
         label: String::new(),
         help: None,
     };
-    let bytes = std::fs::read(path).map_err(|e| unreadable(format!("{} cannot be read: {e}", path.display())))?;
+    let bytes =
+        std::fs::read(path).map_err(|e| Box::new(unreadable(format!("{} cannot be read: {e}", path.display()))))?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Document { path: path.to_owned(), text }),
         Err(e) => {
             let at = e.utf8_error().valid_up_to();
             let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
             let message = format!("{} is not UTF-8: byte {at} is not part of any text", path.display());
-            Err(Diagnostic { line, ..unreadable(message) })
+            Err(Box::new(Diagnostic { line, ..unreadable(message) }))
         }
     }
 }

@@ -44,7 +44,7 @@ pub fn load(path: &Path) -> Loaded {
         Ok(document) => from_document(document, &|name| std::env::var(name).ok()),
         Err(diagnostic) => {
             let help = "`-c FILE` names the configuration; without it, it is throughline.yaml in this folder";
-            let diagnostics = vec![Diagnostic { help: Some(help.into()), ..diagnostic }];
+            let diagnostics = vec![Diagnostic { help: Some(help.into()), ..*diagnostic }];
             Loaded { config: None, outline: Outline::empty(), diagnostics }
         }
     }

@@ -140,7 +140,7 @@ struct Loaded {
 fn load(path: &Path) -> Loaded {
     let document = match flows::read(path) {
         Ok(document) => document,
-        Err(mistake) => return Loaded { test: None, plan: None, flow: None, mistakes: vec![mistake] },
+        Err(mistake) => return Loaded { test: None, plan: None, flow: None, mistakes: vec![*mistake] },
     };
     let documents = [document];
     let diagnostics = Diagnostics::new(&documents);

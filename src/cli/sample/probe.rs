@@ -132,10 +132,11 @@ impl Test {
                     false
                 }
             }
-            Test::All(parts) => parts.iter().fold(true, |all, part| part.holds(kept, failed) && all),
+            // Every part is asked, so that every one that fails is told.
+            Test::All(parts) => parts.iter().filter(|part| !part.holds(kept, failed)).count() == 0,
             Test::Any(parts) => {
                 let before = failed.len();
-                let any = parts.iter().fold(false, |any, part| part.holds(kept, failed) || any);
+                let any = parts.iter().any(|part| part.holds(kept, failed));
                 if any {
                     failed.truncate(before);
                 }
