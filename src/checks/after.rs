@@ -8,11 +8,11 @@
 //! ```
 
 use super::evidence::Known;
-use super::explain::{Story, what_happened};
-use super::outcome::{Fold, Outcome, Part, Verdict};
+use super::explain::{Looked, Story, listed};
+use super::outcome::{Fold, Outcome, Part};
 use super::view::{Effect, Record};
 use super::{Case, anchors};
-use crate::flow::plan::{After, Carries, Count, Deadline, Expect, Field, FieldRef};
+use crate::flow::plan::{After, Anchor, Carries, Count, Deadline, Expect, Field, FieldRef};
 use crate::model::StepId;
 use crate::model::time::{Span, Time};
 use crate::model::value::Value;
@@ -52,7 +52,7 @@ pub(super) fn judge(case: &Case<'_>, after: &After) -> Fold {
         let reach = if window.deadline == Time::MAX { time } else { window.give_up };
         let shown = window.deadline.is_finite().then_some(window.deadline);
         for_each_item(case, after, anchor, |item| {
-            let part = judge_item(case, after, anchor, window, item, &mut fold.due);
+            let part = judge_item(case, after, anchor, window, &item, &mut fold.due);
             fold.add(part, anchor.first, reach, shown);
         });
     }
@@ -117,7 +117,14 @@ pub(super) fn place(case: &Case<'_>, after: &After, window: Window, a: &Record, 
     }
 }
 
-fn judge_item(case: &Case<'_>, after: &After, anchor: &Effect, window: Window, item: Item<'_>, due: &mut Time) -> Part {
+fn judge_item(
+    case: &Case<'_>,
+    after: &After,
+    anchor: &Effect,
+    window: Window,
+    item: &Item<'_>,
+    due: &mut Time,
+) -> Part {
     let needed = match item.count {
         Ok(needed) => needed,
         Err(reason) => return Part::Undecided(reason),
@@ -184,76 +191,164 @@ fn class_of_loss(case: &Case<'_>, after: &After, steps: &[StepId]) -> Class {
 }
 
 pub(super) fn tell(case: &Case<'_>, after: &After, outcome: &Outcome, story: &mut Story) {
-    let (a, what) = (case.name(after.after), expectation(case, after));
-    let when = match &after.deadline {
-        Deadline::Within { within, .. } => format!("within {within} of {a}"),
-        Deadline::Due { cron, .. } => format!("by the next `{}` after {a}", cron.text),
-        Deadline::End => format!("after {a}, by the end of the recording"),
-    };
-    story.expected = format!("{what} {when}");
-    let mut unanswered = 0;
-    let mut late: Option<Span> = None;
-    let mut due = Time::MAX;
+    story.expected = format!("{} {}", expectation(case, after), when(case, after, false));
+    let (mut all, mut broken) = (0, 0);
+    let mut sentences = Vec::new();
     for anchor in anchors(case, after.after, after.anchor) {
-        let Some(window) = window(after, case.time_of(anchor)) else { continue };
-        for_each_item(case, after, anchor, |item| match judge_item(case, after, anchor, window, item, &mut due) {
-            Part::Broken { rank: CAME_LATE, .. } => {
-                unanswered += 1;
-                late = late.max(lateness(case, after, anchor, window));
+        all += 1;
+        let is_told = outcome.anchor == Some(anchor.first);
+        let Some(window) = window(after, case.time_of(anchor)) else {
+            sentences.extend(is_told.then(|| format!("there is no time {}", when(case, after, false))));
+            continue;
+        };
+        let (mut is_broken, mut due) = (false, Time::MAX);
+        for_each_item(case, after, anchor, |item| {
+            let told = Told { case, after, anchor, window, item: &item };
+            let part = judge_item(case, after, anchor, window, &item, &mut due);
+            if matches!(part, Part::Broken { .. }) {
+                is_broken = true;
+                story.healed_after = story.healed_after.max(told.delay());
             }
-            Part::Broken { .. } => unanswered += 1,
-            _ => {}
+            if is_told {
+                told.look(part, story);
+                sentences.extend(told.sentence(part));
+            }
         });
+        broken += usize::from(is_broken);
     }
-    if let (Some(anchor), Some(deadline)) = (outcome.anchor, outcome.deadline) {
-        let looked_until = window(after, case.view.record(anchor).time).map_or(deadline, |w| w.give_up);
-        let until = if late.is_some() { deadline } else { looked_until };
-        for step in case.check.form.steps().iter().skip(1) {
-            let (from, to) = absence_window(case, after, case.view.record(anchor), &[*step], until);
-            case.tell_absence(story, *step, from, to);
-        }
-    }
-    let Verdict::Broken(class, status) = outcome.verdict else { return };
-    let times = if unanswered > 1 { format!(" ({unanswered} times)") } else { String::new() };
-    story.summary = format!("{a} was not followed by {what} in time{times}: it {}", what_happened(class));
-    if status == Status::Healed {
-        story.healed_after = late;
-        if let Some(late) = late {
-            story.summary.push_str(&format!(", {late} after the deadline"));
-        }
+    story.summary = sentences.join("; ");
+    if broken > 1 {
+        let worst = story.healed_after.map_or_else(String::new, |late| format!(", at worst {late} too late"));
+        story.summary.push_str(&format!(" (so for {broken} of {all} {}{worst})", case.name(after.after)));
     }
 }
 
-/// How long after its deadline an anchor was answered.
-fn lateness(case: &Case<'_>, after: &After, anchor: &Effect, window: Window) -> Option<Span> {
-    let a = case.first(anchor);
-    let mut worst = None;
-    for_each_item(case, after, anchor, |item| {
-        let later = item.steps.iter().flat_map(|s| case.effects(*s)).filter(|e| e.first != anchor.first);
-        let later = later.filter(|e| place(case, after, window, a, case.first(e)) == Place::Later);
-        let answered = later.map(|e| case.time_of(e).since(window.deadline)).min();
-        worst = worst.max(answered);
-    });
-    worst
+/// An anchor and one thing that must follow it, for telling what came of it.
+struct Told<'a> {
+    case: &'a Case<'a>,
+    after: &'a After,
+    anchor: &'a Effect,
+    window: Window,
+    item: &'a Item<'a>,
 }
 
+impl Told<'_> {
+    /// The effects that lie so to the window, with their times, ascending.
+    fn came(&self, wanted: Place) -> Vec<(Time, StepId)> {
+        let Told { case, after, anchor, window, item } = *self;
+        let a = case.first(anchor);
+        let effects = item.steps.iter().flat_map(|s| case.effects(*s)).filter(|e| e.first != anchor.first);
+        let records = effects.map(|e| case.first(e)).filter(|b| place(case, after, window, a, b) == wanted);
+        let mut came: Vec<(Time, StepId)> = records.map(|b| (b.time, b.step)).collect();
+        came.sort_unstable();
+        came
+    }
+
+    /// What completed those that were needed, after the deadline.
+    fn answer(&self) -> Option<(Time, StepId)> {
+        let needed = usize::try_from(self.item.count.ok()?).ok()?;
+        let missing = needed.checked_sub(self.came(Place::Inside).len() + 1)?;
+        self.came(Place::Later).get(missing).copied()
+    }
+
+    /// How long after the deadline it was answered.
+    fn delay(&self) -> Option<Span> {
+        self.answer().map(|(at, _)| at.since(self.window.deadline))
+    }
+
+    /// Notes where it was looked for, as far as the judgement depends on it.
+    fn look(&self, part: Part, story: &mut Story) {
+        let until: &[Time] = match part {
+            Part::Ok | Part::Pending => &[],
+            Part::Broken { rank: CAME_LATE, .. } => &[self.window.deadline],
+            Part::Broken { .. } => &[self.window.give_up],
+            Part::Undecided(_) => &[self.window.deadline, self.window.give_up],
+        };
+        for until in until {
+            let a = self.case.first(self.anchor);
+            let (from, to) = absence_window(self.case, self.after, a, self.item.steps, *until);
+            story.looked.extend(self.item.steps.iter().map(|step| Looked::Within { step: *step, from, to }));
+        }
+    }
+
+    /// What is wrong, where something is.
+    fn sentence(&self, part: Part) -> Option<String> {
+        let a = anchor_name(self.case, self.after);
+        let b = listed(self.item.steps.iter().map(|s| self.case.name(*s)), "or");
+        let time = self.case.time_of(self.anchor);
+        match (part, self.item.count) {
+            (Part::Broken { rank: CAME_LATE, .. }, Ok(needed)) => {
+                let (at, step) = self.answer()?;
+                let of_many = if needed > 1 { format!("the last of {needed} ") } else { String::new() };
+                let late = at.since(self.window.deadline);
+                Some(format!("{of_many}{} came {} after {a}, {late} too late", self.case.name(step), at.since(time)))
+            }
+            (Part::Broken { .. }, Ok(needed)) => {
+                let when = when(self.case, self.after, true);
+                let came = self.came(Place::Inside).len() + self.came(Place::Later).len();
+                let since = if self.window.deadline == Time::MAX { "" } else { ", nor since" };
+                Some(match (came, self.came(Place::Before).last()) {
+                    (0, Some((at, _))) => format!("{b} came {} before {a}; none {when}{since}", time.since(*at)),
+                    (0, None) => format!("no {b} came {when}{since}"),
+                    _ => format!("only {came} of {needed} {b} came {when}{}", since.replace(", nor", " or")),
+                })
+            }
+            (Part::Undecided(Reason::Expression), Err(_)) => self.bad_count(&b),
+            _ => None,
+        }
+    }
+
+    /// Which field is no count.
+    fn bad_count(&self, b: &str) -> Option<String> {
+        let Expect::All(items) = &self.after.expect else { return None };
+        let (_, count) = items.iter().find(|(step, _)| self.item.steps == [*step])?;
+        let Count::Field(field @ FieldRef { field: Field::Keep(index), .. }) = count else { return None };
+        let value = self.case.view.field(self.anchor.newest, *index);
+        Some(format!("{} is {}, which is no number of {b}", self.case.field_name(*field), value.display()))
+    }
+}
+
+fn anchor_name(case: &Case<'_>, after: &After) -> String {
+    let name = case.name(after.after);
+    match after.anchor {
+        Anchor::Every => name.to_owned(),
+        Anchor::First => format!("the first {name}"),
+        Anchor::Last => format!("the last {name}"),
+    }
+}
+
+/// The window in words; up to where it is given up, if `at_last`.
+fn when(case: &Case<'_>, after: &After, at_last: bool) -> String {
+    let a = anchor_name(case, after);
+    let since = if after.early == Span::ZERO { String::new() } else { format!(" (or up to {} before)", after.early) };
+    match &after.deadline {
+        Deadline::Within { give_up, .. } if at_last => format!("within {give_up} after {a}{since}"),
+        Deadline::Within { within, give_up } if give_up > within => {
+            format!("within {within} after {a}{since}, given up after {give_up}")
+        }
+        Deadline::Within { within, .. } => format!("within {within} after {a}{since}"),
+        Deadline::Due { cron, grace } => {
+            let grace = if *grace == Span::ZERO { String::new() } else { format!(", plus {grace}") };
+            format!("by the next `{}` ({}) after {a}{since}{grace}", cron.text, cron.zone)
+        }
+        Deadline::End => format!("after {a}{since} by the end of the recording"),
+    }
+}
+
+/// What must follow, in words.
 fn expectation(case: &Case<'_>, after: &After) -> String {
     match &after.expect {
-        Expect::Any(steps) => steps.iter().map(|s| case.name(*s)).collect::<Vec<_>>().join(" or "),
+        Expect::Any(steps) => listed(steps.iter().map(|s| case.name(*s)), "or"),
         Expect::All(items) => {
             let item = |(step, count): &(StepId, Count)| match count {
                 Count::Fixed(1) => case.name(*step).to_owned(),
                 Count::Fixed(n) => format!("{n} × {}", case.name(*step)),
-                Count::Field(f) => {
-                    let step_of = &case.flow().steps[f.step as usize];
-                    let field = match f.field {
-                        Field::Keep(index) => step_of.keep[index].0.as_str(),
-                        Field::Time => "time",
-                    };
-                    format!("{}.{field} × {}", step_of.name, case.name(*step))
-                }
+                Count::Field(field) => format!("{} × {}", case.field_name(*field), case.name(*step)),
             };
-            items.iter().map(item).collect::<Vec<_>>().join(" and ")
+            listed(items.iter().map(item), "and")
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

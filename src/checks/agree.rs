@@ -1,11 +1,11 @@
 //! `agree: [a.x, b.y]`: every effect, of those steps that came, has the same value.
 
 use super::Case;
-use super::explain::Story;
-use super::outcome::{Fold, Part};
-use super::values::{At, change_times, operand, same, show};
+use super::explain::{Story, listed};
+use super::outcome::{Fold, Outcome, Part};
+use super::values::{At, after_a_change, change_times, distinct, each_change, healed_after, look, operand, same, show};
 use crate::flow::expression::Operand;
-use crate::flow::plan::{Field, FieldRef};
+use crate::flow::plan::FieldRef;
 use crate::model::StepId;
 use crate::model::time::{Span, Time};
 use crate::model::value::Value;
@@ -86,27 +86,29 @@ pub(super) fn agree(
     }
 }
 
-pub(super) fn tell(case: &Case<'_>, fields: &[FieldRef], within: Option<Span>, story: &mut Story) {
-    let names: Vec<String> = fields.iter().map(|f| field_name(case, *f)).collect();
-    let when = within.map_or_else(String::new, |t| format!(" {t} after each change"));
-    story.expected = format!("{} are the same{when}", names.join(", "));
-    let values: Vec<String> = fields
-        .iter()
-        .flat_map(|f| {
-            let name = field_name(case, *f);
-            At::END
-                .effects(case, f.step)
-                .map(move |(first, newest)| format!("{name} = {}", show(&operand(case, first, newest, f.field))))
-        })
-        .collect();
-    story.summary = values.join(", ");
+pub(super) fn tell(
+    case: &Case<'_>,
+    fields: &[FieldRef],
+    tolerance: Option<&Value<'_>>,
+    within: Option<Span>,
+    outcome: &Outcome,
+    story: &mut Story,
+) {
+    let steps = case.check.form.steps();
+    let names = listed(fields.iter().map(|f| case.field_name(*f)), "and");
+    let nearly = tolerance.map_or_else(String::new, |t| format!(" to within {}", t.display()));
+    story.expected = format!("{names} agree{nearly}{}", each_change(within));
+    let at = outcome.deadline.map_or(At::END, At);
+    let newest = case.newest(steps.iter().copied()).unwrap_or(Time::MIN);
+    look(&steps, outcome.deadline.unwrap_or(newest), story);
+    let values = fields.iter().filter_map(|f| {
+        let values = at.effects(case, f.step).map(|(first, newest)| show(&operand(case, first, newest, f.field)));
+        let values = distinct(values);
+        (!values.is_empty()).then(|| format!("{} is {values}", case.field_name(*f)))
+    });
+    story.summary = format!("{}{}", listed(values, "and"), after_a_change(within));
+    story.healed_after = healed_after(case, &steps, at, |at| agree(case, fields, tolerance, at) == Some(Ok(())));
 }
 
-/// `step.field`.
-pub(super) fn field_name(case: &Case<'_>, field: FieldRef) -> String {
-    let step = &case.flow().steps[field.step as usize];
-    match field.field {
-        Field::Time => format!("{}.time", step.name),
-        Field::Keep(index) => format!("{}.{}", step.name, step.keep[index].0),
-    }
-}
+#[cfg(test)]
+mod tests;

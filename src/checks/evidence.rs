@@ -66,12 +66,18 @@ impl Coverage {
     }
 
     fn gap_in(&self, from: Time, to: Time) -> bool {
-        let next = self.gaps.partition_point(|g| g.1 < from);
-        self.gaps.get(next).is_some_and(|g| g.0 <= to) || self.open_gaps.first().is_some_and(|g| *g <= to)
+        self.first_gap(from, to).is_some()
+    }
+
+    /// The earliest hole that touches the window, [`Time::MAX`] being the end of one that is open.
+    pub(super) fn first_gap(&self, from: Time, to: Time) -> Option<(Time, Time)> {
+        let closed = self.gaps.get(self.gaps.partition_point(|g| g.1 < from)).copied();
+        let open = self.open_gaps.first().map(|g| (*g, Time::MAX));
+        closed.into_iter().chain(open).filter(|g| g.0 <= to).min()
     }
 
     /// What is known of the window, both ends included.
-    fn window(&self, from: Time, to: Time) -> Known {
+    pub(super) fn window(&self, from: Time, to: Time) -> Known {
         let mut known = Known::YES;
         if to >= self.to {
             match (self.down, self.ended) {

@@ -1,14 +1,20 @@
-//! An explanation is data first: what was expected, which records bear on it, which sources were
-//! looked through. The sentence comes last.
+//! An explanation is data first: what was expected, which records bear on it, where it was looked
+//! for. The sentence comes last.
+//!
+//! Each form tells what it expected, what happened, and where it [`Looked`] for what it missed. What that is worth follows from the verdict: evidence of a broken check, or the
+//! place of a doubt (`doubt`).
 
 use super::outcome::{Outcome, Verdict};
 use super::view::Effect;
-use super::{Case, after, agree, given, holds, mirror, never, order, requires, states, together};
-use crate::flow::plan::Form;
+use super::{
+    Case, after, agree, at_most, doubt, forbid, given, holds, mirror, never, order, requires, states, together,
+};
+use crate::flow::plan::{Field, FieldRef, Form};
 use crate::model::StepId;
 use crate::model::finding::Evidence;
 use crate::model::time::{Span, Time};
-use crate::model::verdict::Class;
+use crate::model::verdict::{Reason, Status};
+use std::fmt::Display;
 
 /// What is to be told of an outcome.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,10 +29,21 @@ pub struct Story {
     pub expected: String,
     /// The records that bear on it, by index in the view, in order of time.
     pub seen: Vec<u32>,
-    /// What the sources have shown.
+    /// What the sources have shown; empty where nothing sure is said.
     pub evidence: Vec<Evidence>,
     /// One sentence.
     pub summary: String,
+    /// Where steps were looked for.
+    pub(super) looked: Vec<Looked>,
+}
+
+/// Where a step was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Looked {
+    /// None was to be missed within this window, both ends included.
+    Within { step: StepId, from: Time, to: Time },
+    /// No newer one was to come until then; gaps do not matter.
+    Until { step: StepId, to: Time },
 }
 
 /// Tells the story of an outcome.
@@ -37,61 +54,94 @@ pub(super) fn explain(case: &Case<'_>, outcome: &Outcome) -> Story {
         story.seen.extend(case.records(step));
     }
     story.seen.sort_by_key(|r| (case.view.record(*r).time, *r));
-    match &case.check.form {
-        Form::After(form) => after::tell(case, form, outcome, &mut story),
-        Form::Never { after, never, within, .. } => never::tell(case, (*after, *never), *within, outcome, &mut story),
-        Form::Forbid { step } => {
-            story.expected = format!("no {}", case.name(*step));
-            story.summary = format!("{} must not happen, and did", case.name(*step));
-        }
-        Form::Together { steps, within } => together::tell(case, steps, *within, outcome, &mut story),
-        Form::AtMost { limits } => super::at_most::tell(case, limits, &mut story),
-        Form::Order { steps } => order::tell(case, steps, &mut story),
-        Form::Requires { step, requires, within } => {
-            requires::tell(case, (*step, *requires), *within, outcome, &mut story);
-        }
-        Form::Agree { fields, within, .. } => agree::tell(case, fields, *within, &mut story),
-        Form::Holds { program, within } => holds::tell(case, program, *within, &mut story),
-        Form::States { field, allow, start, end } => states::tell(case, *field, allow, (start, end), &mut story),
-        Form::Mirror { step, entry, fields, within } => {
-            mirror::tell(case, (*step, *entry), fields, *within, outcome, &mut story);
-        }
-        Form::Schedule { .. } => {}
-    }
+    tell(case, outcome, &mut story);
     conditions(case, &mut story);
-    if !matches!(outcome.verdict, Verdict::Broken(..)) {
-        story.summary = verdict_sentence(outcome);
+    if !matches!(outcome.verdict, Verdict::Broken(_, Status::Healed)) {
+        story.healed_after = None;
     }
-    if story.evidence.is_empty() {
-        story.evidence.push(Evidence::Seen);
+    match outcome.verdict {
+        Verdict::Broken(..) => story.evidence = absences(case, &story.looked),
+        Verdict::Passed => {
+            story.evidence = vec![Evidence::Seen];
+            story.summary = "met".into();
+        }
+        Verdict::NotApplicable => story.summary = doubt::not_applicable(case),
+        Verdict::Pending => story.summary = doubt::pending(outcome.due),
+        // What is wrong with an expression the form has told.
+        Verdict::Undecided(Reason::Expression) if !story.summary.is_empty() => {}
+        Verdict::Undecided(reason) => story.summary = doubt::undecided(case, reason, &story.looked),
     }
     story
 }
 
-fn conditions(case: &Case<'_>, story: &mut Story) {
-    let names = |steps: &[StepId]| steps.iter().map(|s| case.name(*s)).collect::<Vec<_>>().join(", ");
-    if !case.check.given.is_empty() {
-        story.expected.push_str(&format!(", given {}", names(&case.check.given)));
-    }
-    if case.check.unless.is_empty() {
-        return;
-    }
-    story.expected.push_str(&format!(", unless {}", names(&case.check.unless)));
-    let reach = story.deadline.or(story.time).unwrap_or(Time::MIN);
-    let (from, to) = given::absence_window(case, reach);
-    for step in &case.check.unless {
-        case.tell_absence(story, *step, from, to);
+/// The form's own part.
+fn tell(case: &Case<'_>, outcome: &Outcome, story: &mut Story) {
+    match &case.check.form {
+        Form::After(form) => after::tell(case, form, outcome, story),
+        Form::Never { after, anchor, never, within } => {
+            never::tell(case, (*after, *anchor, *never), *within, outcome, story);
+        }
+        Form::Forbid { step } => forbid::tell(case, *step, story),
+        Form::Together { steps, within } => together::tell(case, steps, *within, story),
+        Form::AtMost { limits } => at_most::tell(case, limits, story),
+        Form::Order { steps } => order::tell(case, steps, story),
+        Form::Requires { step, requires, within } => {
+            requires::tell(case, (*step, *requires), *within, outcome, story);
+        }
+        Form::Agree { fields, tolerance, within } => {
+            agree::tell(case, fields, tolerance.as_ref(), *within, outcome, story);
+        }
+        Form::Holds { program, within } => holds::tell(case, program, *within, outcome, story),
+        Form::States { field, allow, start, end } => states::tell(case, *field, allow, (start, end), outcome, story),
+        Form::Mirror { step, entry, fields, within } => {
+            mirror::tell(case, (*step, *entry), fields, *within, outcome, story);
+        }
+        Form::Schedule { .. } => {}
     }
 }
 
-fn verdict_sentence(outcome: &Outcome) -> String {
-    match outcome.verdict {
-        Verdict::NotApplicable => "not judged: what it starts from is not there".into(),
-        Verdict::Passed => "met".into(),
-        Verdict::Pending => format!("not due until the sources have passed {}", outcome.due),
-        Verdict::Undecided(reason) => format!("undecided: {reason}"),
-        Verdict::Broken(class, status) => format!("{class}, {status}"),
+/// `given` and `unless`, and where they were looked for.
+fn conditions(case: &Case<'_>, story: &mut Story) {
+    let (given, unless) = (&case.check.given, &case.check.unless);
+    let names = |steps: &[StepId], and| listed(steps.iter().map(|s| case.name(*s)), and);
+    if !given.is_empty() {
+        story.expected.push_str(&format!(", given {}", names(given, "and")));
     }
+    if !unless.is_empty() {
+        story.expected.push_str(&format!(", unless {}", names(unless, "or")));
+    }
+    let Some(reach) = super::fold(case).reach else { return };
+    let (from, to) = given::absence_window(case, reach);
+    let lacking = given.iter().filter(|s| !given::present(case, **s));
+    for step in lacking.chain(unless) {
+        story.looked.push(Looked::Within { step: *step, from, to });
+    }
+}
+
+/// What every source that could have brought a step has shown, where it is sure that it did not.
+fn absences(case: &Case<'_>, looked: &[Looked]) -> Vec<Evidence> {
+    let mut evidence = Vec::new();
+    for looked in looked {
+        let Looked::Within { step, from, to } = *looked else { continue };
+        let known = match to {
+            Time::MAX => case.evidence.absent_to_the_end(case.plan, case.flow_id, step, from),
+            _ => case.absent(step, from, to),
+        };
+        if !known.is_yes() {
+            continue;
+        }
+        for source in case.flow().steps[step as usize].closure.iter().copied() {
+            let progress = case.evidence.sources[source as usize].to;
+            let absent = Evidence::Absent { step, source, from, to, progress };
+            if !evidence.contains(&absent) {
+                evidence.push(absent);
+            }
+        }
+    }
+    if evidence.is_empty() {
+        evidence.push(Evidence::Seen);
+    }
+    evidence
 }
 
 impl Case<'_> {
@@ -100,11 +150,12 @@ impl Case<'_> {
         &self.flow().steps[step as usize].name
     }
 
-    /// Notes for every source that could have brought the step that it did not, from `from` to `to`.
-    pub(super) fn tell_absence(&self, story: &mut Story, step: StepId, from: Time, to: Time) {
-        for source in &self.flow().steps[step as usize].closure {
-            let progress = self.evidence.sources[*source as usize].to;
-            story.evidence.push(Evidence::Absent { step, source: *source, from, to, progress });
+    /// A field's name, as `step.field`.
+    pub(super) fn field_name(&self, field: FieldRef) -> String {
+        let step = &self.flow().steps[field.step as usize];
+        match field.field {
+            Field::Time => format!("{}.time", step.name),
+            Field::Keep(index) => format!("{}.{}", step.name, step.keep[index].0),
         }
     }
 
@@ -114,11 +165,17 @@ impl Case<'_> {
     }
 }
 
-/// "never came" and its like, for a class.
-pub(super) fn what_happened(class: Class) -> &'static str {
-    match class {
-        Class::Late => "came late",
-        Class::OutOfOrder => "came only afterwards",
-        _ => "never came",
+/// `a, b and c`.
+pub(super) fn listed<T: Display>(items: impl IntoIterator<Item = T>, and: &str) -> String {
+    let mut items: Vec<String> = items.into_iter().map(|i| i.to_string()).collect();
+    match (items.pop(), items.is_empty()) {
+        (None, _) => String::new(),
+        (Some(last), true) => last,
+        (Some(last), false) => format!("{} {and} {last}", items.join(", ")),
     }
+}
+
+/// ` (so for 2 of 3 paid)`, where it is not the only one.
+pub(super) fn so_for(broken: usize, all: usize, name: &str) -> String {
+    if broken > 1 { format!(" (so for {broken} of {all} {name})") } else { String::new() }
 }

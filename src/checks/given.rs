@@ -68,7 +68,7 @@ fn doubtful(known: &Known) -> Option<Verdict> {
 
 /// Whether the transaction has the step: for the value of `by` where the step carries that key,
 /// else anywhere in the transaction.
-fn present(case: &Case<'_>, step: StepId) -> bool {
+pub(super) fn present(case: &Case<'_>, step: StepId) -> bool {
     restricted(case, step).effects(step).next().is_some()
 }
 
@@ -93,7 +93,7 @@ pub(super) fn absence_window(case: &Case<'_>, reach: Time) -> (Time, Time) {
 }
 
 /// The transaction has none of the steps that begin one, and may have begun before the watch.
-fn lacks_its_beginning(case: &Case<'_>) -> bool {
+pub(super) fn lacks_its_beginning(case: &Case<'_>) -> bool {
     let flow = case.flow();
     if flow.begins.is_empty() || matches!(case.check.form, Form::AtMost { .. } | Form::Forbid { .. }) {
         return false;
@@ -105,3 +105,6 @@ fn lacks_its_beginning(case: &Case<'_>) -> bool {
     let from = closures.map(|s| case.evidence.sources[*s as usize].from).max().unwrap_or(Time::MIN);
     case.view.first_seen() < from + flow.linger
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 //! `holds: <expression>`: an invariant over the transaction's effects.
 
 use super::Case;
-use super::explain::Story;
-use super::outcome::{Fold, Part};
-use super::values::{At, change_times, operand, same, show};
+use super::explain::{Story, listed};
+use super::outcome::{Fold, Outcome, Part};
+use super::values::{At, after_a_change, change_times, each_change, healed_after, look, operand, same, show};
 use super::view::Record;
 use crate::flow::expression::{HoldsProgram, How, Operand, Use};
-use crate::flow::plan::Field;
+use crate::flow::plan::{Field, FieldRef};
 use crate::model::StepId;
 use crate::model::time::{Span, Time};
 use crate::model::value::Value;
@@ -43,12 +43,10 @@ fn judge_final(
         fold.add(Part::Undecided(Reason::Expression), anchor, newest, None);
         return;
     };
-    let aggregates = program.uses().iter().any(|u| !matches!(u.how, How::Bare | How::First));
-    if holds && !aggregates {
+    if holds && !has_aggregates(program) {
         return;
     }
-    let settled = if aggregates { newest + case.flow().linger } else { newest };
-    let known = case.passed(steps.iter().copied(), settled);
+    let known = case.passed(steps.iter().copied(), settled(case, program, newest));
     fold.ask_again(known.due);
     let part = match (Part::doubt(&known), holds) {
         (Some(doubt), _) => doubt,
@@ -56,6 +54,16 @@ fn judge_final(
         (None, false) => Part::Broken { rank: 0, class: Class::Mismatch, status: Status::Open },
     };
     fold.add(part, anchor, newest, None);
+}
+
+/// Whether more of a step could change the answer.
+fn has_aggregates(program: &HoldsProgram) -> bool {
+    program.uses().iter().any(|u| !matches!(u.how, How::Bare | How::First))
+}
+
+/// What the sources must have passed before the final state is judged.
+fn settled(case: &Case<'_>, program: &HoldsProgram, newest: Time) -> Time {
+    if has_aggregates(program) { newest + case.flow().linger } else { newest }
 }
 
 fn judge_changes(
@@ -165,28 +173,45 @@ fn extreme<'a>(values: impl Iterator<Item = Operand<'a>>, wanted: Ordering) -> R
     Ok(best.unwrap_or(Operand::Value(Value::Null)))
 }
 
-pub(super) fn tell(case: &Case<'_>, program: &HoldsProgram, within: Option<Span>, story: &mut Story) {
-    let when = within.map_or_else(String::new, |t| format!(" {t} after each change"));
-    story.expected = format!("{}{when}", program.source());
-    let values = program.uses().iter().map(|input| {
-        let step = &case.flow().steps[input.step as usize];
-        let field = match input.field {
-            None => String::new(),
-            Some(Field::Time) => ".time".to_owned(),
-            Some(Field::Keep(index)) => format!(".{}", step.keep[index].0),
-        };
-        let value = aggregate(case, input, At::END).map_or_else(|error| error, |v| show(&v));
-        let name = &step.name;
-        match input.how {
-            How::Bare => format!("{name}{field} = {value}"),
-            How::First => format!("first({name}){field} = {value}"),
-            How::Last => format!("last({name}){field} = {value}"),
-            How::Count => format!("count({name}) = {value}"),
-            How::Sum => format!("sum({name}{field}) = {value}"),
-            How::Min => format!("min({name}{field}) = {value}"),
-            How::Max => format!("max({name}{field}) = {value}"),
-            How::Distinct => format!("distinct({name}{field}) = {value}"),
-        }
-    });
-    story.summary = format!("does not hold: {}", values.collect::<Vec<_>>().join(", "));
+pub(super) fn tell(
+    case: &Case<'_>,
+    program: &HoldsProgram,
+    within: Option<Span>,
+    outcome: &Outcome,
+    story: &mut Story,
+) {
+    story.expected = format!("{}{}", program.source(), each_change(within));
+    let steps = case.check.form.steps();
+    let at = outcome.deadline.map_or(At::END, At);
+    let newest = case.newest(steps.iter().copied()).unwrap_or(Time::MIN);
+    look(&steps, outcome.deadline.unwrap_or_else(|| settled(case, program, newest)), story);
+    let values = listed(program.uses().iter().map(|input| told(case, input, at)), "and");
+    story.summary = match evaluate(case, program, at) {
+        Some(Err(error)) => format!("{error} ({values})"),
+        _ => format!("does not hold: {values}{}", after_a_change(within)),
+    };
+    story.healed_after = healed_after(case, &steps, at, |at| evaluate(case, program, at) == Some(Ok(true)));
 }
+
+/// An input of the expression and its value.
+fn told(case: &Case<'_>, input: &Use, at: At) -> String {
+    let step = case.name(input.step);
+    let name =
+        input.field.map_or_else(|| step.to_owned(), |f| case.field_name(FieldRef { step: input.step, field: f }));
+    let field = &name[step.len()..];
+    let shown = match input.how {
+        How::Bare => name.clone(),
+        How::First => format!("first({step}){field}"),
+        How::Last => format!("last({step}){field}"),
+        How::Count => format!("count({name})"),
+        How::Sum => format!("sum({name})"),
+        How::Min => format!("min({name})"),
+        How::Max => format!("max({name})"),
+        How::Distinct => format!("distinct({name})"),
+    };
+    let value = aggregate(case, input, at).map_or_else(|_| "unknown".into(), |v| show(&v));
+    format!("{shown} is {value}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@
 //! watch began is not seen.
 
 use super::Case;
-use super::explain::Story;
-use super::outcome::{Fold, Outcome, Part, Verdict};
+use super::explain::{Looked, Story, listed};
+use super::outcome::{Fold, Outcome, Part};
 use super::view::Record;
 use crate::model::StepId;
 use crate::model::time::{Span, Time};
@@ -71,21 +71,26 @@ pub(super) fn tell(
     outcome: &Outcome,
     story: &mut Story,
 ) {
-    let source = case.flow().steps[entry as usize].reads.as_str();
-    story.expected = format!("{source} shows each {} within {within}", case.name(step));
+    let cache = case.flow().steps[entry as usize].reads.as_str();
+    let name = case.name(step);
+    story.expected = format!("{cache} shows every {name} within {within}");
     let (Some(anchor), Some(deadline)) = (outcome.anchor, outcome.deadline) else { return };
     let record = case.view.record(anchor);
     let (from, to) = absence_window(case, (step, entry), record.time, deadline);
-    case.tell_absence(story, entry, from, to);
-    let shown = entry_at(case, entry, record, deadline);
-    let pairs = fields.iter().map(|(e, a)| {
-        let name = &case.flow().steps[entry as usize].keep[*e].0;
-        let stale = shown.map_or_else(|| "nothing".into(), |r| case.view.field(r, *e).display().into_owned());
-        format!("{name} is {stale}, not {}", case.view.field(anchor, *a).display())
+    story.looked.push(Looked::Within { step: entry, from, to });
+    let Some(shown) = entry_at(case, entry, record, deadline) else { return };
+    let stale = fields.iter().filter_map(|(e, a)| {
+        let (stale, wanted) = (case.view.field(shown, *e), case.view.field(anchor, *a));
+        let field = &case.flow().steps[entry as usize].keep[*e].0;
+        (!stale.same(&wanted)).then(|| format!("{field} {} instead of {}", stale.display(), wanted.display()))
     });
-    story.summary = format!("{within} after the change, in {source} {}", pairs.collect::<Vec<_>>().join(", "));
-    if outcome.verdict == Verdict::Broken(Class::StaleCache, Status::Healed) {
-        let shows_newest = case.records(entry).map(|e| case.view.record(e).time).find(|t| *t > deadline);
-        story.healed_after = shows_newest.map(|t| t.since(deadline));
-    }
+    story.summary = format!("{within} after {name}, {cache} showed {}", listed(stale, "and"));
+    // It may have caught up with this version, or passed on to the newest.
+    let newest = case.records(step).next_back().unwrap_or(anchor);
+    let shows = |e: &u32| shows(case, fields, *e, anchor) || shows(case, fields, *e, newest);
+    let mut later = case.records(entry).filter(|e| case.view.record(*e).time > deadline);
+    story.healed_after = later.find(shows).map(|e| case.view.record(e).time.since(deadline));
 }
+
+#[cfg(test)]
+mod tests;

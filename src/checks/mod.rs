@@ -11,8 +11,11 @@
 mod after;
 mod agree;
 mod at_most;
+mod doubt;
 pub mod evidence;
 mod explain;
+#[cfg(test)]
+mod fixture;
 mod forbid;
 mod given;
 mod holds;
@@ -57,7 +60,12 @@ pub struct Case<'a> {
 
 /// Judges one check on one transaction, for one value of its `by` where it has one.
 pub fn judge(case: &Case<'_>) -> Outcome {
-    let fold = match &case.check.form {
+    given::apply(case, fold(case))
+}
+
+/// The form's own judgement, before `given`, `unless` and `begins`.
+fn fold(case: &Case<'_>) -> Fold {
+    match &case.check.form {
         Form::After(after) => after::judge(case, after),
         Form::Never { after, anchor, never, within } => never::judge(case, *after, *anchor, *never, *within),
         Form::Forbid { step } => forbid::judge(case, *step),
@@ -70,8 +78,7 @@ pub fn judge(case: &Case<'_>) -> Outcome {
         Form::States { field, allow, start, end } => states::judge(case, *field, allow, start, end),
         Form::Mirror { step, entry, fields, within } => mirror::judge(case, *step, *entry, fields, *within),
         Form::Schedule { .. } => Fold::not_applicable(),
-    };
-    given::apply(case, fold)
+    }
 }
 
 /// Tells what was expected, what was seen and why it is sure, for an outcome of [`judge`].

@@ -36,17 +36,93 @@ pub(super) fn forbidden(case: &Case<'_>, a: &Record, b: &Record, within: Option<
 
 pub(super) fn tell(
     case: &Case<'_>,
-    (after, never): (StepId, StepId),
+    (after, anchor, never): (StepId, Anchor, StepId),
     within: Option<Span>,
     outcome: &Outcome,
     story: &mut Story,
 ) {
-    let (a, b) = (case.name(after), case.name(never));
+    let b = case.name(never);
+    let a = match anchor {
+        Anchor::Every => case.name(after).to_owned(),
+        Anchor::First => format!("the first {}", case.name(after)),
+        Anchor::Last => format!("the last {}", case.name(after)),
+    };
     let how_long = within.map_or_else(String::new, |t| format!(" within {t}"));
-    story.expected = format!("no {b} after {a}{how_long}");
-    let count = outcome.anchor.map_or(0, |anchor| {
-        let first = case.view.record(anchor);
-        case.effects(never).filter(|e| e.first != anchor && forbidden(case, first, case.first(e), within)).count()
-    });
-    story.summary = format!("{b} happened after {a}, {count} time{}", if count == 1 { "" } else { "s" });
+    story.expected = format!("no {b}{how_long} after {a}");
+    let Some(told) = outcome.anchor else { return };
+    let record = case.view.record(told);
+    let mut later = case.effects(never).filter(|e| e.first != told && forbidden(case, record, case.first(e), within));
+    let Some(first) = later.next() else { return };
+    let times = match later.count() {
+        0 => String::new(),
+        more => format!(" ({} times in all)", more + 1),
+    };
+    story.summary = format!("{b} came {} after {a}{times}", case.time_of(first).since(record.time));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::fixture::{tell, verdict};
+    use insta::assert_snapshot;
+
+    const NEVER: &str = "{after: packed, never: cancelled}";
+
+    #[test]
+    fn nothing_of_it_may_come_afterwards() {
+        assert_eq!(verdict(NEVER, "0s cancelled\n 1m packed", ""), "passed");
+        assert_eq!(verdict(NEVER, "0s cancelled\n 0s packed", ""), "passed");
+        assert_eq!(verdict(NEVER, "0s packed", "app: 1m..2m, down"), "passed");
+        assert_snapshot!(tell(NEVER, "0s packed\n 10m cancelled", "app: ..10m"), @r"
+        broken: forbidden_step, open
+        expected: no cancelled after packed
+        seen: packed 0s, cancelled 10m
+        sure: what was seen is enough
+        cancelled came 10m after packed
+        ");
+        assert_snapshot!(tell(NEVER, "0s packed\n 1m packed\n 10m cancelled\n 20m cancelled", ""), @r"
+        broken: forbidden_step, open
+        expected: no cancelled after packed
+        seen: packed 0s, packed 1m, cancelled 10m, cancelled 20m
+        sure: what was seen is enough
+        cancelled came 10m after packed (2 times in all)
+        ");
+        assert_snapshot!(tell(NEVER, "0s cancelled", ""), @r"
+        does not apply
+        there is no packed
+        ");
+    }
+
+    #[test]
+    fn the_window_is_narrowed_in_favour_of_the_accused() {
+        let soon = "{after: packed, never: cancelled, within: 1h}";
+        assert_eq!(verdict(soon, "0s packed\n 1h cancelled", ""), "broken: forbidden_step, open");
+        assert_eq!(verdict(soon, "0s packed\n 1h1ms cancelled", ""), "passed");
+        let clocks = "{after: packed, never: paid, within: 1h}";
+        assert_eq!(verdict(clocks, "0s packed\n 5s paid", ""), "passed");
+        assert_eq!(verdict(clocks, "0s packed\n 5s1ms paid", ""), "broken: forbidden_step, open");
+        assert_eq!(verdict(clocks, "0s packed\n 59m55s paid", ""), "broken: forbidden_step, open");
+        assert_eq!(verdict(clocks, "0s packed\n 59m56s paid", ""), "passed");
+    }
+
+    #[test]
+    fn the_first_or_the_last_anchor_alone_may_count() {
+        let last = "{after: packed, anchor: last, never: cancelled}";
+        assert_eq!(verdict(last, "0s packed\n 1m cancelled\n 2m packed", ""), "passed");
+        assert_snapshot!(tell(last, "0s packed\n 2m packed\n 3m cancelled", ""), @r"
+        broken: forbidden_step, open
+        expected: no cancelled after the last packed
+        seen: packed 0s, packed 2m, cancelled 3m
+        sure: what was seen is enough
+        cancelled came 1m after the last packed
+        ");
+        let soon = "{after: packed, anchor: first, never: cancelled, within: 1m}";
+        assert_eq!(verdict(soon, "0s packed\n 2m packed\n 3m cancelled", ""), "passed");
+    }
+
+    #[test]
+    fn by_a_key_only_its_own_count() {
+        let items = "{after: packed, never: shipped, by: item}";
+        let records = "0s packed item=i-1\n 0s packed item=i-2\n 1m shipped item=i-1";
+        assert_eq!(verdict(items, records, ""), "i-1: broken: forbidden_step, open\ni-2: passed");
+    }
 }

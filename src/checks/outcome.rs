@@ -63,14 +63,13 @@ impl Part {
 
     /// Broken beats undecided beats pending beats ok; the worse class beats the better, the smaller
     /// reason the larger.
-    pub fn worse(self, other: Part) -> Part {
-        let weight = |part: &Part| match part {
+    fn weight(&self) -> (u8, u8) {
+        match self {
             Part::Broken { rank, .. } => (0, *rank),
             Part::Undecided(reason) => (1, *reason as u8),
             Part::Pending => (2, 0),
             Part::Ok => (3, 0),
-        };
-        if weight(&other) < weight(&self) { other } else { self }
+        }
     }
 }
 
@@ -102,17 +101,9 @@ impl Fold {
         if matches!(part, Part::Broken { .. } | Part::Undecided(_)) {
             self.reach = Some(self.reach.map_or(reach, |r| r.max(reach)));
         }
-        let before = std::mem::discriminant(&self.worst);
-        let worst = self.worst.worse(part);
-        let replaced = match (&worst, &self.worst) {
-            (Part::Broken { rank: new, .. }, Part::Broken { rank: old, .. }) => new < old,
-            _ => std::mem::discriminant(&worst) != before,
-        };
-        if replaced || self.anchor.is_none() {
-            self.anchor = Some(anchor);
-            self.deadline = deadline;
+        if self.anchor.is_none() || part.weight() < self.worst.weight() {
+            (self.worst, self.anchor, self.deadline) = (part, Some(anchor), deadline);
         }
-        self.worst = worst;
     }
 
     /// The answer may change when progress reaches this.

@@ -2,9 +2,9 @@
 
 use super::Case;
 use super::evidence::Known;
-use super::explain::Story;
+use super::explain::{Looked, Story, so_for};
 use super::outcome::{Fold, Outcome, Part, Verdict};
-use super::view::Record;
+use super::view::{Effect, Record};
 use crate::model::StepId;
 use crate::model::time::{Span, Time};
 use crate::model::verdict::{Class, Status};
@@ -13,28 +13,35 @@ pub(super) fn judge(case: &Case<'_>, step: StepId, requires: StepId, within: Opt
     let mut fold = Fold::not_applicable();
     for b in case.effects(step) {
         fold.applicable = true;
-        let record = case.first(b);
-        let (mut before, mut inside, mut later) = (false, false, false);
-        for a in case.effects(requires).filter(|a| a.first != b.first) {
-            match place(case, case.first(a), record, within) {
-                Place::TooEarly => before = true,
-                Place::Inside => inside = true,
-                Place::Later => later = true,
-            }
-        }
-        if inside {
-            continue;
-        }
-        let known = absent(case, record, (step, requires), within);
-        fold.ask_again(known.due);
-        let part = match (before, later) {
-            (false, false) => Part::broken_if(&known, 0, Class::Orphan, Status::Open),
-            (false, true) => Part::broken_if(&known, 2, Class::OutOfOrder, Status::Healed),
-            (true, _) => Part::broken_if(&known, 1, Class::Late, Status::Open),
-        };
-        fold.add(part, b.first, record.time, None);
+        let part = judge_one(case, b, (step, requires), within, &mut fold.due);
+        fold.add(part, b.first, case.time_of(b), None);
     }
     fold
+}
+
+fn judge_one(
+    case: &Case<'_>,
+    b: &Effect,
+    (step, requires): (StepId, StepId),
+    within: Option<Span>,
+    due: &mut Time,
+) -> Part {
+    let record = case.first(b);
+    let (mut before, mut later) = (false, false);
+    for a in case.effects(requires).filter(|a| a.first != b.first) {
+        match place(case, case.first(a), record, within) {
+            Place::Inside => return Part::Ok,
+            Place::TooEarly => before = true,
+            Place::Later => later = true,
+        }
+    }
+    let known = absent(case, record, (step, requires), within);
+    *due = (*due).min(known.due);
+    match (before, later) {
+        (false, false) => Part::broken_if(&known, 0, Class::Orphan, Status::Open),
+        (false, true) => Part::broken_if(&known, 2, Class::OutOfOrder, Status::Healed),
+        (true, _) => Part::broken_if(&known, 1, Class::Late, Status::Open),
+    }
 }
 
 /// How an A lies to its B.
@@ -80,19 +87,31 @@ pub(super) fn tell(
     story: &mut Story,
 ) {
     let (b, a) = (case.name(step), case.name(requires));
-    let how_long = within.map_or_else(String::new, |t| format!(" within {t}"));
-    story.expected = format!("a {a} before each {b}{how_long}");
+    let how_long = within.map_or_else(String::new, |t| format!(", at most {t} before it"));
+    story.expected = format!("{a} before every {b}{how_long}");
     let Some(anchor) = outcome.anchor else { return };
     let record = case.view.record(anchor);
     let (from, to) = absence_window(case, record, (step, requires), within);
-    case.tell_absence(story, requires, from, to);
-    let later = case.effects(requires).map(|e| case.time_of(e)).find(|t| *t > record.time);
-    story.summary = match outcome.verdict {
-        Verdict::Broken(Class::Orphan, _) => format!("{b} came, but no {a} ever did"),
-        Verdict::Broken(Class::OutOfOrder, _) => {
-            story.healed_after = later.map(|t| t.since(record.time));
-            format!("{b} came before its {a}")
+    story.looked.push(Looked::Within { step: requires, from, to });
+    let Verdict::Broken(class, _) = outcome.verdict else { return };
+    let times = || case.effects(requires).filter(|e| e.first != anchor).map(|e| case.time_of(e));
+    story.summary = match class {
+        Class::OutOfOrder => {
+            story.healed_after = times().next().map(|t| t.since(record.time));
+            format!("{b} came {} before the first {a}", story.healed_after.unwrap_or_default())
         }
-        _ => format!("the {a} before {b} lies too far back"),
+        Class::Late => {
+            let ago = times().rfind(|t| *t <= record.time).map(|t| record.time.since(t)).unwrap_or_default();
+            format!("{a} came {ago} before {b}, longer ago than {}", within.unwrap_or_default())
+        }
+        _ => format!("{b} came, but no {a} before it, nor since"),
     };
+    let is_broken = |e: &&Effect| {
+        let part = judge_one(case, e, (step, requires), within, &mut Time::MAX.clone());
+        matches!(part, Part::Broken { .. })
+    };
+    story.summary += &so_for(case.effects(step).filter(is_broken).count(), case.effects(step).count(), b);
 }
+
+#[cfg(test)]
+mod tests;

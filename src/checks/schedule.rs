@@ -4,8 +4,10 @@
 //! joined, and the due time is the key.
 
 use super::evidence::Evidence;
+use super::explain::Story;
 use super::outcome::Verdict;
 use crate::flow::plan::{Cron, Plan};
+use crate::model::finding;
 use crate::model::time::{Span, Time};
 use crate::model::verdict::{Class, Status};
 use crate::model::{FlowId, StepId};
@@ -67,4 +69,25 @@ impl Schedule<'_> {
             None => Some(Verdict::Broken(Class::MissedRun, Status::Open)),
         }
     }
+
+    /// Tells of a run that was missed.
+    pub fn explain(&self, evidence: &Evidence, due: Time) -> Story {
+        let name = &self.plan.flows[self.flow as usize].steps[self.expect as usize].name;
+        let (from, to) = self.window(due);
+        let source = self.source();
+        let progress = evidence.sources[source as usize].to;
+        let early = if self.early == Span::ZERO { String::new() } else { format!(" (or up to {} before)", self.early) };
+        let Cron { text, zone, .. } = self.cron;
+        Story {
+            time: Some(due),
+            deadline: Some(due + self.within),
+            expected: format!("{name} within {} after each `{text}` ({zone}){early}", self.within),
+            evidence: vec![finding::Evidence::Absent { step: self.expect, source, from, to, progress }],
+            summary: format!("no {name} came for the run that was due at {due}"),
+            ..Story::default()
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,21 @@
 //! `states: s.f, allow: ["new -> paid", …]`: successive values in event time follow the arrows.
 
 use super::Case;
-use super::agree::field_name;
-use super::explain::Story;
-use super::outcome::{Fold, Part};
+use super::explain::{Looked, Story, listed};
+use super::outcome::{Fold, Outcome, Part};
 use super::view::Record;
 use crate::flow::plan::{Field, FieldRef};
-use crate::model::time::Span;
+use crate::model::time::{Span, Time};
 use crate::model::verdict::{Class, Status};
+
+/// What is wrong with the states: the window in which a version that explains it may have been
+/// missed, the record at which it shows, and the sentence.
+struct Fault {
+    from: Time,
+    to: Time,
+    record: u32,
+    sentence: String,
+}
 
 pub(super) fn judge(
     case: &Case<'_>,
@@ -16,28 +24,47 @@ pub(super) fn judge(
     start: &[String],
     end: &[String],
 ) -> Fold {
-    let records: Vec<u32> = case.records(field.step).collect();
-    let (Some(first), Some(last)) = (records.first().copied(), records.last().copied()) else {
+    let Some(last) = case.newest([field.step]) else {
         return Fold::not_applicable();
     };
     let mut fold = Fold::passed();
-    let linger = case.flow().linger;
-    let (first_time, last_time) = (case.view.record(first).time, case.view.record(last).time);
-    let mut accuse = |from, to, record: u32| {
-        let known = case.absent(field.step, from, to);
+    for fault in faults(case, field, allow, (start, end)) {
+        let known = case.absent(field.step, fault.from, fault.to);
         fold.ask_again(known.due);
-        fold.add(Part::broken_if(&known, 0, Class::IllegalTransition, Status::Open), record, last_time, None);
-    };
-    if !start.is_empty() && !start.contains(&state(case, field, first)) {
-        accuse(first_time - linger, first_time, first);
-    }
-    for (x, y) in illegal(case, field, allow, &records) {
-        accuse(case.view.record(x).time, case.view.record(y).time, y);
-    }
-    if !end.is_empty() && !end.contains(&state(case, field, last)) {
-        accuse(last_time, last_time + linger, last);
+        fold.add(Part::broken_if(&known, 0, Class::IllegalTransition, Status::Open), fault.record, last, None);
     }
     fold
+}
+
+fn faults(
+    case: &Case<'_>,
+    field: FieldRef,
+    allow: &[(String, String)],
+    (start, end): (&[String], &[String]),
+) -> Vec<Fault> {
+    let records: Vec<u32> = case.records(field.step).collect();
+    let (Some(first), Some(last)) = (records.first().copied(), records.last().copied()) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let linger = case.flow().linger;
+    let time = |record: u32| case.view.record(record).time;
+    let mut accuse = |from, to, record, sentence: String| found.push(Fault { from, to, record, sentence });
+    let unless_in = |states: &[String], record| {
+        let listed = states.is_empty() || states.contains(&state(case, field, record));
+        (!listed).then(|| state(case, field, record))
+    };
+    if let Some(began) = unless_in(start, first) {
+        accuse(time(first) - linger, time(first), first, format!("began as {began}"));
+    }
+    for (x, y) in illegal(case, field, allow, &records) {
+        let (before, after) = (state(case, field, x), state(case, field, y));
+        accuse(time(x), time(y), y, format!("went from {before} to {after}"));
+    }
+    if let Some(ended) = unless_in(end, last) {
+        accuse(time(last), time(last) + linger, last, format!("ended as {ended}"));
+    }
+    found
 }
 
 /// The state that a record shows.
@@ -109,20 +136,29 @@ pub(super) fn tell(
     field: FieldRef,
     allow: &[(String, String)],
     (start, end): (&[String], &[String]),
+    outcome: &Outcome,
     story: &mut Story,
 ) {
+    let name = case.field_name(field);
     let arrows: Vec<String> = allow.iter().map(|(x, y)| format!("{x} -> {y}")).collect();
-    story.expected = format!("{} moves only along {}", field_name(case, field), arrows.join(", "));
-    let records: Vec<u32> = case.records(field.step).collect();
-    let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
-    let steps = illegal(case, field, allow, &records);
-    story.summary = if let Some((x, y)) = steps.first() {
-        format!("{} went from {} to {}", field_name(case, field), state(case, field, *x), state(case, field, *y))
-    } else if !start.is_empty() && !start.contains(&state(case, field, *first)) {
-        format!("{} began as {}", field_name(case, field), state(case, field, *first))
-    } else if !end.is_empty() && !end.contains(&state(case, field, *last)) {
-        format!("{} ended as {}", field_name(case, field), state(case, field, *last))
-    } else {
-        String::new()
+    story.expected = format!("{name} moves only along {}", arrows.join(", "));
+    if !start.is_empty() {
+        story.expected.push_str(&format!(", from {}", listed(start, "or")));
+    }
+    if !end.is_empty() {
+        story.expected.push_str(&format!(", to {} at last", listed(end, "or")));
+    }
+    let faults = faults(case, field, allow, (start, end));
+    let is_sure = |f: &&Fault| case.absent(field.step, f.from, f.to).is_yes();
+    let told = faults.iter().filter(|f| Some(f.record) == outcome.anchor).min_by_key(|f| !is_sure(f));
+    let Some(fault) = told else { return };
+    story.looked.push(Looked::Within { step: field.step, from: fault.from, to: fault.to });
+    let more = match faults.iter().filter(is_sure).count() {
+        0 | 1 => String::new(),
+        all => format!(" (and {} more)", all - 1),
     };
+    story.summary = format!("{name} {}{more}", fault.sentence);
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use super::Case;
 use super::evidence::Known;
-use super::explain::Story;
-use super::outcome::{Fold, Outcome, Part, Verdict};
+use super::explain::{Looked, Story, listed};
+use super::outcome::{Fold, Part};
 use super::view::Record;
 use crate::model::StepId;
 use crate::model::time::{Span, Time};
@@ -48,24 +48,36 @@ pub(super) fn absence_window(case: &Case<'_>, first: &Record, step: StepId, with
     (first.time - within - slack, first.time + within + slack)
 }
 
-pub(super) fn tell(case: &Case<'_>, steps: &[StepId], within: Span, outcome: &Outcome, story: &mut Story) {
-    let names: Vec<&str> = steps.iter().map(|s| case.name(*s)).collect();
-    story.expected = format!("all of {} within {within} of the first, or none", names.join(", "));
+pub(super) fn tell(case: &Case<'_>, steps: &[StepId], within: Span, story: &mut Story) {
+    let names = listed(steps.iter().map(|s| case.name(*s)), "and");
+    story.expected = format!("{names} within {within} of the first of them, or none");
     let Some((_, first)) = first_of(case, steps) else { return };
     let deadline = first.time + within;
-    let (mut missing, mut late) = (Vec::new(), None);
+    let (mut missing, mut said) = (Vec::new(), Vec::new());
     for step in steps {
         let in_time = |r: &Record| r.time <= deadline + case.slack(first, r);
         if case.effects(*step).any(|e| in_time(case.first(e))) {
             continue;
         }
         let (from, to) = absence_window(case, first, *step, within);
-        case.tell_absence(story, *step, from, to);
-        missing.push(case.name(*step));
-        late = late.max(case.effects(*step).next().map(|e| case.time_of(e).since(deadline)));
+        story.looked.push(Looked::Within { step: *step, from, to });
+        if !case.absent(*step, from, to).is_yes() {
+            continue;
+        }
+        match case.effects(*step).next().map(|e| case.time_of(e)) {
+            None => missing.push(case.name(*step)),
+            Some(at) => {
+                let late = at.since(deadline);
+                story.healed_after = story.healed_after.max(Some(late));
+                said.push(format!("{} only {} after it, {late} too late", case.name(*step), at.since(first.time)));
+            }
+        }
     }
-    let healed = outcome.verdict == Verdict::Broken(Class::PartialTransaction, Status::Healed);
-    story.healed_after = late.filter(|_| healed);
-    let ending = if healed { "came late" } else { "did not come" };
-    story.summary = format!("{} came, {} {ending}", case.name(first.step), missing.join(", "));
+    if !missing.is_empty() {
+        said.insert(0, format!("no {} within {within}, nor since", listed(missing, "and no")));
+    }
+    story.summary = format!("{} came, but {}", case.name(first.step), said.join("; "));
 }
+
+#[cfg(test)]
+mod tests;

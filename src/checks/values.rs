@@ -1,11 +1,12 @@
 //! Values of effects, as they stand finally or stood at a moment.
 
 use super::Case;
+use super::explain::{Looked, Story};
 use super::view::{Effect, Record};
 use crate::flow::expression::Operand;
 use crate::flow::plan::Field;
 use crate::model::StepId;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use crate::model::value::Value;
 
 /// The state of a transaction at a moment: only records up to it count.
@@ -63,4 +64,40 @@ pub(super) fn change_times(case: &Case<'_>, steps: &[StepId]) -> Vec<Time> {
     times.sort_unstable();
     times.dedup();
     times
+}
+
+/// How people are told of `within`, in what is expected.
+pub(super) fn each_change(within: Option<Span>) -> String {
+    within.map_or_else(String::new, |t| format!(", {t} after each change"))
+}
+
+/// And in what was found.
+pub(super) fn after_a_change(within: Option<Span>) -> String {
+    within.map_or_else(String::new, |t| format!(", {t} after a change"))
+}
+
+/// Notes that these steps' sources had to be complete up to a moment.
+pub(super) fn look(steps: &[StepId], until: Time, story: &mut Story) {
+    story.looked.extend(steps.iter().map(|step| Looked::Until { step: *step, to: until }));
+}
+
+/// How long after a moment at which something was wrong it came right.
+pub(super) fn healed_after(case: &Case<'_>, steps: &[StepId], at: At, right: impl Fn(At) -> bool) -> Option<Span> {
+    let later = change_times(case, steps).into_iter().filter(|t| *t > at.0);
+    later.map(At).find(|t| right(*t)).map(|t| t.0.since(at.0))
+}
+
+/// Values that are told apart, most of them.
+pub(super) fn distinct(values: impl Iterator<Item = String>) -> String {
+    const SHOWN_MAX: usize = 5;
+    let mut different: Vec<String> = Vec::new();
+    for value in values {
+        if !different.contains(&value) {
+            different.push(value);
+        }
+    }
+    let more = different.len().saturating_sub(SHOWN_MAX);
+    different.truncate(SHOWN_MAX);
+    let more = if more > 0 { format!(" … and {more} more") } else { String::new() };
+    different.join(", ") + &more
 }

@@ -5,7 +5,7 @@ use super::{Engine, Output};
 use crate::checks::Verdict;
 use crate::checks::schedule::Schedule;
 use crate::flow::plan::Form;
-use crate::model::finding::{Evidence, Finding};
+use crate::model::finding::Finding;
 use crate::model::observation::Entry;
 use crate::model::time::Time;
 use crate::model::verdict::{Class, Reason, Status};
@@ -120,12 +120,8 @@ impl Engine {
         if !matches!(said, Said::Broken(..)) {
             return;
         }
-        let flow = &schedule.plan.flows[schedule.flow as usize];
-        let spec = &flow.checks[check as usize];
-        let step = &flow.steps[schedule.expect as usize];
-        let (from, to) = schedule.window(due);
-        let source = step.source;
-        let progress = self.state.evidence.sources[source as usize].to;
+        let spec = &schedule.plan.flows[schedule.flow as usize].checks[check as usize];
+        let story = schedule.explain(&self.state.evidence, due);
         let finding = Finding {
             flow: schedule.flow,
             check,
@@ -136,13 +132,13 @@ impl Engine {
             status: Status::Open,
             keys: Vec::new(),
             time: due,
-            deadline: Some(due + schedule.within),
+            deadline: story.deadline,
             judged_at: self.seen_until(schedule.flow),
             healed_after: None,
-            expected: format!("{} within {} of each `{}`", step.name, schedule.within, schedule.cron.text),
+            expected: story.expected,
             seen: Vec::new(),
-            evidence: vec![Evidence::Absent { step: schedule.expect, source, from, to, progress }],
-            summary: format!("{} did not come for the run due at {due}", step.name),
+            evidence: story.evidence,
+            summary: story.summary,
         };
         self.outputs.push_back(Output::Finding(Box::new(finding)));
     }

@@ -71,7 +71,7 @@ pub struct SeenRecord<'a> {
 #[serde(tag = "kind", rename_all = "lowercase")]
 #[schemars(rename = "Evidence")]
 pub enum EvidenceRecord<'a> {
-    /// The source covers a window without a gap, and the step did not occur in it.
+    /// The source covers a window without a gap, and the step did not occur in it but as seen.
     Absent {
         /// The step that was looked for.
         step: &'a str,

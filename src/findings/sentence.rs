@@ -5,7 +5,7 @@
 //!   captured or cancelled must follow announced within 30m, and none came.
 //!   expected  captured or cancelled by 2026-01-02T10:30:00Z
 //!   seen      announced  2026-01-02T10:00:00Z  events.jsonl:12  amount=100
-//!   sure      captured is absent: events covers 10:00 to 10:30, and has come to 11:00
+//!   sure      no `captured` was missed: source `events` covers 10:00 to 10:30 without a gap
 //! ```
 
 use super::record::{EvidenceRecord, Moment, Record, SeenRecord};
@@ -127,7 +127,7 @@ impl fmt::Display for EvidenceRecord<'_> {
         match self {
             EvidenceRecord::Seen => f.write_str("what was seen is enough"),
             EvidenceRecord::Absent { step, source, from, to, progress } => {
-                write!(f, "no `{step}`: source `{source}` covers {} to {} without a gap", from.0, to.0)?;
+                write!(f, "no `{step}` was missed: source `{source}` covers {} to {} without a gap", from.0, to.0)?;
                 match progress.0.is_finite() {
                     true => write!(f, ", and has come to {}", progress.0),
                     false => f.write_str(", and has been read to its end"),
@@ -157,7 +157,7 @@ mod tests {
           captured never came within 30m of announced.
           expected  captured within 30m of announced  (by 2026-01-02T10:30:00Z)
           seen      announced  2026-01-02T10:00:00Z  events.jsonl:12  amount=100
-          sure      no `captured`: source `events` covers 2026-01-02T10:00:00Z to 2026-01-02T10:30:00Z without a gap, and has come to 2026-01-02T11:00:00Z
+          sure      no `captured` was missed: source `events` covers 2026-01-02T10:00:00Z to 2026-01-02T10:30:00Z without a gap, and has come to 2026-01-02T11:00:00Z
         ");
     }
 

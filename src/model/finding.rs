@@ -63,7 +63,7 @@ pub struct Seen {
 /// Why a judgement is sure: what a source has shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Evidence {
-    /// A source covers this window without a gap, and the step did not occur in it.
+    /// A source covers this window without a gap, and the step did not occur in it but as seen.
     Absent {
         /// The step that was looked for.
         step: StepId,
