@@ -6,7 +6,9 @@ use super::drive::{Outcome, Pains, differences, drive, expected};
 use super::generate::arrival::arrival;
 use super::judge::{FlowReport, judge};
 use super::rng::Rng;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 use throughline::engine::{Input, Pace};
 use throughline::flow::plan::Form;
 use throughline::model::time::Time;
@@ -61,11 +63,31 @@ pub fn compare(case: &Case, runs: &[Run]) -> Result<(Vec<FlowReport>, Vec<Pains>
 
 fn attempt(case: &Case, run: Run) -> Result<(Outcome, Pains), String> {
     let (inputs, mut rng) = inputs(case, run);
+    silence();
+    QUIET.set(true);
     let driven = catch_unwind(AssertUnwindSafe(|| drive(&case.plan, &inputs, run.pace, run.restarts, &mut rng)));
+    QUIET.set(false);
     driven.map_err(|panic| match panic.downcast::<String>() {
         Ok(text) => *text,
         Err(panic) => panic.downcast::<&str>().map_or("?".to_owned(), |text| (*text).to_owned()),
     })
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets the engine's panics, which are told with their case, print nothing of their own.
+fn silence() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                usual(info)
+            }
+        }));
+    });
 }
 
 /// The inputs of a run.
@@ -140,7 +162,7 @@ fn candidates(case: &Case) -> Vec<Case> {
     out
 }
 
-fn simpler_flows(case: &Case, with: &mut dyn FnMut(&dyn Fn(&mut Case))) {
+fn simpler_flows(case: &Case, with: &mut impl FnMut(&dyn Fn(&mut Case))) {
     for (id, flow) in case.plan.flows.iter().enumerate() {
         if !flow.begins.is_empty() {
             with(&|c| c.plan.flows[id].begins.clear());

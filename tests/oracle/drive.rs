@@ -104,6 +104,7 @@ fn comparable(account: &Account) -> Vec<FlowAccount> {
         undecided: flow.undecided,
         checks: flow.checks.clone(),
         unattached: flow.unattached.clone(),
+        redelivered: flow.redelivered.clone(),
         ..FlowAccount::default()
     };
     account.flows.iter().map(part).collect()
@@ -150,6 +151,7 @@ pub fn differences(plan: &Plan, expected: &Outcome, actual: &Outcome, repeated: 
         if !repeated || fewer {
             compare("unattached", format!("{:?}", left.unattached), format!("{:?}", right.unattached));
         }
+        compare("redelivered", format!("{:?}", left.redelivered), format!("{:?}", right.redelivered));
         let counts = |a: Option<&CheckAccount>| format!("{a:?}");
         for (n, check) in flow.checks.iter().enumerate() {
             compare(&check.name, counts(left.checks.get(n)), counts(right.checks.get(n)));

@@ -14,6 +14,7 @@
 
 mod case;
 mod compare;
+mod compiled;
 mod describe;
 mod drive;
 mod evidence;
@@ -22,6 +23,7 @@ mod join;
 mod judge;
 mod rng;
 mod statistics;
+mod stories;
 mod view;
 
 use statistics::Statistics;
@@ -32,7 +34,6 @@ const THREADS: u64 = 2;
 
 #[test]
 fn random_histories_come_out_as_the_oracle_says() {
-    std::panic::set_hook(Box::new(|_| {}));
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("ORACLE_SEED") {
         return finish(try_seed(seed, &mut Statistics::default()).err());
@@ -89,7 +90,6 @@ fn try_seed(seed: u64, statistics: &mut Statistics) -> Result<(), String> {
 }
 
 fn finish(failure: Option<String>) {
-    drop(std::panic::take_hook());
     if let Some(account) = failure {
         panic!("{account}");
     }

@@ -19,7 +19,11 @@ pub fn add(rng: &mut Rng, flow: &mut Flow, sources: usize, n: i64) {
     let steps = visible(flow);
     let some = |rng: &mut Rng, p: u64| {
         let count = *rng.of(&[1, 1, 2]);
-        if !plain && rng.percent(p) { rng.some(&steps, count) } else { Vec::new() }
+        match rng.percent(p) && !plain {
+            true if rng.percent(60) => vec![steps[steps.len() - 1]],
+            true => rng.some(&steps, count),
+            false => Vec::new(),
+        }
     };
     let check = Check {
         name,
@@ -111,7 +115,7 @@ fn agree(rng: &mut Rng, steps: &[StepId], within: Option<Span>) -> Form {
     let field = if rng.percent(8) { Field::Time } else { Field::Keep(rng.below(FIELDS.len())) };
     let fields = some_steps(rng, steps, 1).into_iter().map(|step| FieldRef { step, field }).collect();
     let tolerance = (field != Field::Time && rng.percent(40))
-        .then(|| rng.of(&[Value::Int(1), Value::Number("0.5".into())]).clone());
+        .then(|| rng.of(&[Value::Number("1".into()), Value::Number("0.5".into())]).clone());
     Form::Agree { fields, tolerance, within }
 }
 

@@ -15,7 +15,15 @@ use throughline::model::{FlowId, KeyId, SourceId, StepId};
 pub const START: Time = Time(1_704_067_200_000_000_000);
 
 /// Key values: few, so that transactions meet; of different spellings, so that packing is tried.
-const VALUES: [&str; 6] = ["1", "001", "x-00ffab12", "x-00ffab13", "b c", "größe"];
+const VALUES: [&str; 7] = [
+    "1",
+    "001",
+    "x-00ffab12",
+    "a-key-of-more-than-sixty-three-bytes-so-that-nothing-packs-it-0123456789abcdef",
+    "x-00ffab13",
+    "b c",
+    "größe",
+];
 
 struct Writer<'r> {
     rng: &'r mut Rng,
@@ -23,6 +31,10 @@ struct Writer<'r> {
     observations: Vec<Observation>,
     taken: BTreeSet<(SourceId, Position)>,
     variety: usize,
+    /// How often things go wrong; 100 is much.
+    faults: u64,
+    /// How far the transaction has come.
+    status: usize,
 }
 
 /// One transaction on the way: what its records have in common.
@@ -37,7 +49,9 @@ struct Story {
 pub fn history(rng: &mut Rng, plan: Plan) -> Case {
     let variety = rng.within(2, VALUES.len() as i64) as usize;
     let size = *rng.of(&[1, 1, 2, 2, 3, 4, 8]);
-    let mut writer = Writer { rng, plan: &plan, observations: Vec::new(), taken: BTreeSet::new(), variety };
+    let faults = *rng.of(&[0, 10, 30, 100]);
+    let mut writer =
+        Writer { rng, plan: &plan, observations: Vec::new(), taken: BTreeSet::new(), variety, faults, status: 0 };
     let mut epoch = START;
     for _ in 0..writer.rng.within(1, 4) {
         for _ in 0..writer.rng.within(1, size) {
@@ -82,15 +96,25 @@ impl Writer<'_> {
             amount: self.rng.within(0, 3),
         };
         let mut time = story.begins;
-        let present = *self.rng.of(&[90, 70, 50]);
-        for step in 0..self.plan.flows[flow].steps.len() {
+        self.status = 0;
+        let present = if self.fault(40) { 60 } else { 100 };
+        let steps = &self.plan.flows[flow].steps;
+        let last = steps.iter().rposition(|step| step.entry.is_none());
+        for step in 0..steps.len() {
+            // The last one is rare, so that conditions on it go both ways.
+            let present = if Some(step) == last { present / 3 } else { present };
             time = time + seconds(*self.rng.of(&[0, 0, 1, 1, 2, 3, 5]));
             if self.rng.percent(present) {
-                for _ in 0..*self.rng.of(&[1, 1, 1, 2]) {
+                for _ in 0..if self.fault(25) { 2 } else { 1 } {
                     self.effect(&story, step as StepId, time);
                 }
             }
         }
+    }
+
+    /// Whether something goes wrong here that goes wrong so often of a hundred times.
+    fn fault(&mut self, percent: u64) -> bool {
+        self.rng.percent(percent) && self.rng.percent(self.faults)
     }
 
     fn values(&mut self, most: i64) -> Vec<&'static str> {
@@ -100,13 +124,13 @@ impl Writer<'_> {
 
     /// An effect with its deliveries.
     fn effect(&mut self, story: &Story, step: StepId, time: Time) {
-        let late = if self.rng.percent(15) { *self.rng.of(&[4, 8, 15, 40]) } else { 0 };
+        let late = if self.fault(15) { *self.rng.of(&[4, 8, 15, 40]) } else { 0 };
         let jitter = seconds(self.rng.within(-1, 1) + late);
         let first = self.observe(story, step, time + jitter);
         let twin = self.twin(&first);
         self.observations.push(first.clone());
         self.observations.extend(twin);
-        while self.rng.percent(18) {
+        while self.fault(18) {
             let again = first.time + seconds(*self.rng.of(&[-2, 0, 0, 1, 3, 12]));
             let mut copy = self.observe(story, step, again);
             if self.rng.percent(75) {
@@ -125,7 +149,7 @@ impl Writer<'_> {
     fn observe(&mut self, story: &Story, step_id: StepId, time: Time) -> Observation {
         let step = &self.plan.flows[story.flow as usize].steps[step_id as usize];
         let position = self.position(step.source);
-        let keys = step.keys.iter().flat_map(|(name, _)| self.keys(story, *name)).collect();
+        let keys: Vec<_> = step.keys.iter().flat_map(|(name, _)| self.keys(story, *name)).collect();
         let dedupe = step.dedupe_by.as_ref().and_then(|_| self.dedupe(&keys));
         let fields = step.keep.iter().map(|(name, _)| self.field(story, name)).collect();
         Observation { flow: story.flow, step: step_id, source: step.source, time, position, keys, dedupe, fields }
@@ -134,12 +158,12 @@ impl Writer<'_> {
     fn keys(&mut self, story: &Story, name: KeyId) -> Vec<(KeyId, String)> {
         let own = &story.keys[name as usize];
         let mut values = match self.rng.below(20) {
-            0 => Vec::new(),
-            1 => self.values(2),
+            0 if self.fault(100) => Vec::new(),
+            1 if self.fault(100) => self.values(2),
             2..=4 => own.clone(),
             _ => vec![*self.rng.of(own)],
         };
-        if name == 0 && self.rng.percent(6) {
+        if name == 0 && self.fault(6) {
             values.extend(self.values(1));
         }
         let mut seen = BTreeSet::new();
@@ -147,7 +171,7 @@ impl Writer<'_> {
         values.into_iter().map(|value| (name, value.to_owned())).collect()
     }
 
-    fn dedupe(&mut self, keys: &Vec<(KeyId, String)>) -> Option<String> {
+    fn dedupe(&mut self, keys: &[(KeyId, String)]) -> Option<String> {
         match self.rng.below(10) {
             0 => None,
             1..=4 if !keys.is_empty() => Some(self.rng.of(keys).1.clone()),
@@ -156,12 +180,17 @@ impl Writer<'_> {
     }
 
     fn field(&mut self, story: &Story, name: &str) -> Value<'static> {
-        if self.rng.percent(5) {
+        if self.fault(5) {
             return Value::Null;
         }
-        let usual = self.rng.percent(80);
+        let usual = !self.fault(20);
         match name {
-            "status" => Value::Text((*self.rng.of(&STATES)).into()),
+            "status" => {
+                let moves =
+                    if self.fault(50) { self.rng.below(STATES.len()) } else { usize::from(self.rng.percent(40)) };
+                self.status = (self.status + moves) % STATES.len();
+                Value::Text(STATES[self.status].into())
+            }
             "lines" => Value::Int(*self.rng.of(&[1, 1, 1, 2, 2, 0, -1])),
             _ if usual => self.spelt(story.amount),
             _ => {

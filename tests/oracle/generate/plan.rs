@@ -48,7 +48,7 @@ fn source(rng: &mut Rng, name: &str) -> Source {
 fn flow(rng: &mut Rng, plan: &mut Plan, configured: usize, name: &str) -> Flow {
     let names = &KEYS[..rng.within(1, 4) as usize];
     let step_count = rng.within(2, 6) as usize;
-    let steps = (0..step_count).map(|n| step(rng, plan, configured, names.len(), n)).collect();
+    let steps = (0..step_count).map(|n| step(rng, plan, configured, (name, names.len()), n)).collect();
     let mut flow = Flow {
         name: name.to_owned(),
         about: String::new(),
@@ -71,13 +71,13 @@ fn flow(rng: &mut Rng, plan: &mut Plan, configured: usize, name: &str) -> Flow {
     flow
 }
 
-fn step(rng: &mut Rng, plan: &mut Plan, configured: usize, key_names: usize, n: usize) -> Step {
+fn step(rng: &mut Rng, plan: &mut Plan, configured: usize, (flow, key_names): (&str, usize), n: usize) -> Step {
     let reads = rng.below(configured);
     let mut source = reads;
     if rng.percent(8) {
         source = plan.sources.len();
         let lateness = seconds(*rng.of(&[0, 2, 6]));
-        let name = format!("{}#{n}", plan.sources[reads].name);
+        let name = format!("{} ({flow}.{})", plan.sources[reads].name, STEPS[n]);
         let own = Source { clock_of: Some(reads as SourceId), lateness, name, ..plan.sources[reads].clone() };
         plan.sources.push(own);
     }

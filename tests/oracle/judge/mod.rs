@@ -80,16 +80,21 @@ fn judge_flow(case: &Case, flow_id: FlowId) -> FlowReport {
         checks: vec![CheckAccount::default(); flow.checks.len()],
         observations: (0..flow.steps.len()).map(|s| count(case.of(flow_id).filter(|o| o.step as usize == s))).collect(),
         unattached: unattached(case, flow, &joined),
+        redelivered: vec![0; flow.steps.len()],
         ..FlowAccount::default()
     };
     let mut instances = BTreeMap::new();
     for transaction in &joined.transactions {
+        let whole = View { case, flow_id, joined: &joined, transaction, by: None };
+        for (step, redelivered) in account.redelivered.iter_mut().enumerate() {
+            let step = step as StepId;
+            *redelivered += (whole.records(step).len() - whole.effects(step).len()) as u64;
+        }
         let mut verdicts = Vec::new();
         for (check_id, check) in flow.checks.iter().enumerate() {
             for by in values_of(check, transaction) {
                 let by = by.map(|value| (check.by.unwrap_or(0), value));
-                let view = View { case, flow_id, joined: &joined, transaction, by };
-                let verdict = judge_instance(&view, check);
+                let verdict = judge_instance(&View { by, ..whole }, check);
                 verdicts.push(verdict);
                 count_verdict(&mut account.checks[check_id], verdict);
                 let id = (check_id as CheckId, transaction.key.clone(), by.map(|b| b.1.to_owned()));
