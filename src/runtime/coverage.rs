@@ -9,8 +9,8 @@
 //!
 //! Everything is kept in terms of the newest event time that was seen; each clock that reads the source (its own,
 //! and those of steps with a `time` of their own) subtracts its own lateness. A time further than `jump_max` from
-//! all others counts only once another stands near it or beyond it. Nothing is claimed before it is sure: progress is the least
-//! of the unfinished parts, and it never passes a hole whose other side has not been seen.
+//! all others counts only once another stands near it or beyond it. Nothing is claimed before it is sure: progress
+//! is the least of the unfinished parts, and it never passes a hole whose other side has not been seen.
 
 use super::silence::Silence;
 use crate::engine::Input;

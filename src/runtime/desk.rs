@@ -135,7 +135,7 @@ impl<'s, 'r> Desk<'s, 'r> {
                 Ok(cutter) => reader.state = State::Open(Box::new(cutter)),
                 Err(error) => {
                     reader.state = State::Ended;
-                    fail(portion, 0, &format!("cannot be opened: {error}"));
+                    fail(portion, 0, &format!("cannot be opened: {error}{}", remedy(&error)));
                 }
             }
         }
@@ -233,6 +233,12 @@ fn problem(portion: &mut Portion, problem: &crate::sources::file::Problem, shown
 fn fail(portion: &mut Portion, line: u64, why: &str) {
     portion.marks.push(Mark::Unreadable);
     portion.failure = Some(if line > 0 { format!("line {line}: {why}") } else { why.to_owned() });
+}
+
+/// Files that overlap in time are open at once; there may be more of them than a process may open.
+fn remedy(error: &io::Error) -> &'static str {
+    const TOO_MANY_OPEN_FILES: i32 = 24;
+    if error.raw_os_error() == Some(TOO_MANY_OPEN_FILES) { "; raise the limit with `ulimit -n`" } else { "" }
 }
 
 /// The beginning of a record for people, without what must never be shown.

@@ -41,7 +41,8 @@ pub enum VerifyError {
     Unreadable(#[from] Unreadable),
     /// The archive of closed transactions failed.
     #[error(
-        "closed transactions could not be kept in the folder for temporary files: {0}; make room there, or name another one in TMPDIR"
+        "closed transactions could not be kept in the folder for temporary files: {0}; \
+         make room there, or name another folder in TMPDIR"
     )]
     Archive(#[from] io::Error),
 }
