@@ -90,7 +90,7 @@ impl Matcher {
 struct Applying<'m> {
     takings: &'m [Taking],
     leaves: &'m mut Leaves,
-    clock: &'m TimeReader,
+    clock: &'m mut TimeReader,
     counts: &'m mut Counts,
     batch: &'m mut Batch,
     matched: u32,

@@ -40,7 +40,6 @@ use formats::Decoder;
 use json::{Case, Fault, Mode, Scanner, What};
 use matching::Matcher;
 use place::{Body, Place, Places, View};
-use std::borrow::Cow;
 use std::sync::Arc;
 use time::TimeReader;
 use undecodable::{Reason, Undecodable};
@@ -109,7 +108,7 @@ impl Extractor {
             Decode::Scan(scanner) => {
                 let document = scanner.scan(record.payload).map_err(undecodable)?;
                 let view = View { record, body: Body::Json(document), element: None };
-                let time = time_of(self.time.as_ref(), &view, &self.matcher.clock, latest)?;
+                let time = time_of(self.time.as_ref(), &view, &mut self.matcher.clock, latest)?;
                 let matched = self.matcher.record(&view, document.case, time, latest, batch);
                 Ok(Extracted { time, matched })
             }
@@ -117,7 +116,7 @@ impl Extractor {
                 let mut fields = std::mem::take(memory).recycle();
                 let result = decoder.decode(record.payload, &mut fields).and_then(|()| {
                     let view = View { record, body: Body::Fields { fields: &fields, paths }, element: None };
-                    let time = time_of(self.time.as_ref(), &view, &self.matcher.clock, latest)?;
+                    let time = time_of(self.time.as_ref(), &view, &mut self.matcher.clock, latest)?;
                     let matched = self.matcher.record(&view, Case::Open, time, latest, batch);
                     Ok(Extracted { time, matched })
                 });
@@ -146,19 +145,27 @@ impl Extractor {
 fn time_of(
     place: Option<&Place>,
     view: &View<'_>,
-    clock: &TimeReader,
+    clock: &mut TimeReader,
     latest: Time,
 ) -> Result<Option<Time>, Undecodable> {
     let Some(place) = place else { return Ok(None) };
-    let value = view.plain_text(place).map_or_else(|| view.value(place), |text| Value::Text(Cow::Borrowed(text)));
-    let time = clock.read(&value).map_err(|bad| match value {
-        Value::Null => Undecodable::whole(Reason::NoTime, "there is no event time where the source's `time` says"),
-        _ => Undecodable::whole(Reason::BadTime, bad.0),
-    })?;
+    let time = match view.plain_text(place) {
+        Some(text) => clock.read_text(text),
+        None => match view.value(place) {
+            Value::Null => return Err(no_time()),
+            value => clock.read(&value),
+        },
+    };
+    let time = time.map_err(|bad| Undecodable::whole(Reason::BadTime, bad.0))?;
     if time > latest {
         return Err(Undecodable::whole(Reason::WildTime, format!("{time} is beyond the machine's clock, {latest}")));
     }
     Ok(Some(time))
+}
+
+#[cold]
+fn no_time() -> Undecodable {
+    Undecodable::whole(Reason::NoTime, "there is no event time where the source's `time` says")
 }
 
 #[cold]

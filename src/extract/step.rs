@@ -73,7 +73,7 @@ impl Taking {
     /// The observation's time: the step's own, where it has one. `None` where that cannot be read, or
     /// lies beyond `latest`.
     #[inline]
-    pub fn time(&self, view: &View<'_>, of_record: Option<Time>, clock: &TimeReader, latest: Time) -> Option<Time> {
+    pub fn time(&self, view: &View<'_>, of_record: Option<Time>, clock: &mut TimeReader, latest: Time) -> Option<Time> {
         let Some(own) = &self.time else { return of_record };
         let time = clock.read(&own.value(view, &mut 0)).ok()?;
         (time <= latest).then_some(time)

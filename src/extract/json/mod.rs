@@ -13,6 +13,7 @@
 //! Of duplicate names the first counts. Numbers keep their spelling. Nothing is allocated but for
 //! names and texts that contain escapes.
 
+mod course;
 mod fault;
 mod needs;
 mod scan;

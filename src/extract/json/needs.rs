@@ -27,6 +27,8 @@ pub struct Needs {
 /// A place in a document at which, or below which, something is needed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
+    /// Its own index.
+    pub(super) slot: Slot,
     names: Vec<(Word, Slot)>,
     items: Vec<(u32, Slot)>,
     /// A bit for each name, by its first letter and its length: most other names have none of them.
@@ -91,7 +93,7 @@ impl Needs {
             }
             Segment::Index(index) => node.items.push((*index, next)),
         }
-        self.nodes.push(Node::default());
+        self.nodes.push(Node { slot: next, ..Node::default() });
         next
     }
 
@@ -105,6 +107,12 @@ impl Needs {
         }
         narrow.cases.sort();
         self.narrow = Some(narrow);
+    }
+
+    /// How many kinds of documents are told apart: those of the deciding text, any other, and those
+    /// of which it is not known.
+    pub(super) fn case_count(&self) -> usize {
+        2 + self.narrow.as_ref().map_or(0, |narrow| narrow.cases.len())
     }
 }
 
@@ -120,6 +128,12 @@ impl Narrow {
 }
 
 impl Node {
+    /// Whether anything by a name is needed in it.
+    #[inline(always)]
+    pub(super) fn has_names(&self) -> bool {
+        !self.names.is_empty()
+    }
+
     /// The child whose name stands at `start`.
     #[inline(always)]
     pub(super) fn find(&self, bytes: &[u8], start: usize, length: usize) -> Option<Slot> {

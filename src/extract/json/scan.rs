@@ -1,8 +1,9 @@
 //! The pass itself: a recursive descent over the bytes, guided by the tree of needed names.
 
+use super::course::{BRACE, Course, TURN};
 use super::fault::{Fault, What};
 use super::needs::{NEVER, Needs, Node, ROOT, Slot};
-use super::text::{Plain, escape};
+use super::text::{Masks, Plain, escape};
 use super::{DEPTH_MAX, LENGTH_MAX};
 use crate::model::json;
 use crate::model::value::Value;
@@ -23,6 +24,9 @@ pub struct Scanner {
     needs: Needs,
     mode: Mode,
     found: Vec<Found>,
+    /// For each node, in each case, what its members look like.
+    courses: Vec<Course>,
+    masks: Masks,
 }
 
 /// A document whose needed values have been found.
@@ -74,7 +78,9 @@ enum Kind {
 impl Scanner {
     /// One that looks for these.
     pub fn new(needs: Needs, mode: Mode) -> Scanner {
-        Scanner { found: vec![Found::default(); needs.nodes.len()], needs, mode }
+        let found = vec![Found::default(); needs.nodes.len()];
+        let courses = vec![Course::default(); needs.nodes.len() * needs.case_count()];
+        Scanner { needs, mode, found, courses, masks: Masks::best() }
     }
 
     /// Reads one document, to where its mode demands.
@@ -88,9 +94,11 @@ impl Scanner {
             bytes,
             needs: &self.needs,
             found: &mut self.found,
+            courses: &mut self.courses,
             missing: self.needs.all | unread,
             unread,
-            plain: Plain::new(bytes),
+            plain: Plain::new(bytes, self.masks),
+            decider: self.needs.narrow.as_ref().map(|narrow| narrow.slot),
             kind: Kind::Absent,
             case: Case::Open,
         };
@@ -113,14 +121,22 @@ impl<'a> Document<'a> {
     #[inline(always)]
     pub fn plain_text(&self, slot: Slot) -> Option<&'a str> {
         let found = &self.found[slot as usize];
-        (found.kind == Kind::Text).then(|| &self.text[found.start as usize..found.end as usize])
+        (found.kind == Kind::Text).then(|| self.part(found))
+    }
+
+    #[inline(always)]
+    fn part(&self, found: &Found) -> &'a str {
+        let bytes = &self.text.as_bytes()[found.start as usize..found.end as usize];
+        // SAFETY: a value begins and ends at a byte of the grammar, which is ASCII, so no character of
+        // the document, which is UTF-8, is cut.
+        unsafe { std::str::from_utf8_unchecked(bytes) }
     }
 
     /// The value at a slot; null where it is absent.
     #[inline]
     pub fn value(&self, slot: Slot) -> Value<'a> {
         let found = &self.found[slot as usize];
-        let text = &self.text[found.start as usize..found.end as usize];
+        let text = self.part(found);
         match found.kind {
             Kind::Absent | Kind::Null => Value::Null,
             Kind::True => Value::Bool(true),
@@ -143,11 +159,14 @@ struct Pass<'p> {
     bytes: &'p [u8],
     needs: &'p Needs,
     found: &'p mut [Found],
+    courses: &'p mut [Course],
     /// The marks of what is needed and not yet settled.
     missing: u64,
     /// What stays missing whatever is found: in strict mode the mark that is never cleared.
     unread: u64,
     plain: Plain<'p>,
+    /// The value that decides what is needed.
+    decider: Option<Slot>,
     /// Of the value that was passed last.
     kind: Kind,
     case: Case,
@@ -184,14 +203,18 @@ impl<'p> Pass<'p> {
         let end = self.value(start, Some(&needs.nodes[slot as usize]), depth)?;
         let kind = self.kind;
         let (start, end_of_value) = if kind == Kind::Text { (start + 1, end - 1) } else { (start, end) };
-        self.found[slot as usize] = Found { start: start as u32, end: end_of_value as u32, kind };
-        self.missing &= !needs.nodes[slot as usize].below;
-        if let Some(narrow) = &needs.narrow
-            && narrow.slot == slot
-        {
+        self.settle(slot, Found { start: start as u32, end: end_of_value as u32, kind });
+        Ok(end)
+    }
+
+    /// A needed value has been found.
+    #[inline(always)]
+    fn settle(&mut self, slot: Slot, found: Found) {
+        self.found[slot as usize] = found;
+        self.missing &= !self.needs.nodes[slot as usize].below;
+        if self.decider == Some(slot) {
             self.narrow(slot);
         }
-        Ok(end)
     }
 
     /// The deciding text is known: less may be needed now.
@@ -241,21 +264,21 @@ impl<'p> Pass<'p> {
 
     /// An object, after its brace.
     fn object(&mut self, start: usize, node: Option<&'p Node>, depth: u32) -> Result<usize, Fault> {
+        match node {
+            Some(node) if node.has_names() => self.known_object(start, node, depth),
+            _ => self.any_object(start, depth),
+        }
+    }
+
+    /// An object in which nothing is needed.
+    fn any_object(&mut self, start: usize, depth: u32) -> Result<usize, Fault> {
         let mut at = self.blank(start);
         if self.bytes.get(at) == Some(&b'}') {
             return Ok(at + 1);
         }
         loop {
-            self.expect(at, b'"', What::Name)?;
-            let (end, escaped) = self.text(at + 1)?;
-            let child = node.and_then(|node| self.child(node, at + 1, end, escaped));
-            at = self.blank(end + 1);
-            self.expect(at, b':', What::Colon)?;
-            at = self.blank(at + 1);
-            at = self.member(at, child, depth)?;
-            if self.missing == 0 {
-                return Ok(at);
-            }
+            (at, _) = self.name(at, None)?;
+            at = self.value(at, None, depth)?;
             at = self.blank(at);
             match self.bytes.get(at) {
                 Some(b',') => at = self.blank(at + 1),
@@ -264,6 +287,96 @@ impl<'p> Pass<'p> {
                 None => return Err(What::Truncated.at(at)),
             }
         }
+    }
+
+    /// An object in which something is needed: its members are expected to come as they came before.
+    fn known_object(&mut self, start: usize, node: &'p Node, depth: u32) -> Result<usize, Fault> {
+        let (mut at, mut case) = (start, self.case);
+        let mut course = self.course(node);
+        let (mut last, mut expected) = (BRACE, self.courses[course].behind(BRACE));
+        loop {
+            if let Some(member) = self.courses[course].member(expected, self.bytes, at) {
+                let (child, text) = (member.slot, member.text);
+                at += member.length;
+                (last, expected) = (expected, member.next);
+                if text {
+                    let end = self.plain.end(at);
+                    if child.is_none() && self.bytes.get(end) == Some(&b'"') {
+                        at = end + 1;
+                        continue;
+                    }
+                    at = self.text_member(at, end, child)?;
+                } else {
+                    at = self.member(at, child, depth)?;
+                }
+            } else {
+                let Some((value, child)) = self.next_name(at, start, node)? else {
+                    return Ok(self.blank(at) + 1);
+                };
+                let quote = usize::from(self.bytes.get(value) == Some(&b'"'));
+                last = self.courses[course].learn(last, &self.bytes[at..value + quote], child);
+                expected = self.courses[course].behind(last);
+                at = self.member(value, child, depth)?;
+            }
+            if self.missing == 0 {
+                return Ok(at);
+            }
+            if self.case != case {
+                (case, course) = (self.case, self.course(node));
+                (last, expected) = (TURN, self.courses[course].behind(TURN));
+            }
+        }
+    }
+
+    /// Behind a value or, at `start`, the brace: the next member's name; `None` where the object ends.
+    #[cold]
+    fn next_name(&mut self, at: usize, start: usize, node: &'p Node) -> Result<Option<(usize, Option<Slot>)>, Fault> {
+        let here = self.blank(at);
+        match self.bytes.get(here) {
+            Some(b'}') => Ok(None),
+            Some(b',') if at > start => self.name(self.blank(here + 1), Some(node)).map(Some),
+            Some(_) if at > start => Err(What::Comma.at(here)),
+            Some(_) => self.name(here, Some(node)).map(Some),
+            None => Err(What::Truncated.at(here)),
+        }
+    }
+
+    /// Where the members of an object are remembered, in a record of this kind.
+    fn course(&self, node: &Node) -> usize {
+        let case = match self.case {
+            Case::Open => 0,
+            Case::Other => 1,
+            Case::Known(case) => case + 2,
+        };
+        node.slot as usize * self.needs.case_count() + case
+    }
+
+    /// A name and its colon: where the value begins, and which needed child of the node it is.
+    #[inline(always)]
+    fn name(&mut self, at: usize, node: Option<&'p Node>) -> Result<(usize, Option<Slot>), Fault> {
+        self.expect(at, b'"', What::Name)?;
+        let (end, escaped) = self.text(at + 1)?;
+        let child = node.and_then(|node| self.child(node, at + 1, end, escaped));
+        let colon = self.blank(end + 1);
+        self.expect(colon, b':', What::Colon)?;
+        Ok((self.blank(colon + 1), child))
+    }
+
+    /// A member's value that is text, after its first quote; `end` is where its plain part ends.
+    #[inline(always)]
+    fn text_member(&mut self, start: usize, end: usize, child: Option<Slot>) -> Result<usize, Fault> {
+        let (end, escaped) = if self.bytes.get(end) == Some(&b'"') { (end, false) } else { self.text(end)? };
+        if let Some(slot) = child
+            && self.found[slot as usize].kind == Kind::Absent
+        {
+            let (start, end) = (start as u32, end as u32);
+            let plain = Found { start, end, kind: Kind::Text };
+            self.settle(
+                slot,
+                if escaped { Found { start: start - 1, end: end + 1, kind: Kind::Escaped } } else { plain },
+            );
+        }
+        Ok(end + 1)
     }
 
     /// A list, after its bracket.
@@ -415,9 +528,11 @@ pub fn split(list: &str) -> impl Iterator<Item = &str> {
             bytes: list.as_bytes(),
             needs: &needs,
             found: &mut [],
+            courses: &mut [],
             missing: NEVER,
             unread: NEVER,
-            plain: Plain::new(list.as_bytes()),
+            plain: Plain::new(list.as_bytes(), Masks::best()),
+            decider: None,
             kind: Kind::Absent,
             case: Case::Open,
         };
