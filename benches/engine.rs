@@ -101,7 +101,7 @@ fn main() {
         while let Some(output) = engine.poll() {
             match output {
                 Output::Finding(_) => findings += 1,
-                Output::Archive(_) => archived += 1,
+                Output::Archive(closed) => archived += closed.iter().count() as u64,
                 Output::Consumed(batch) => spare.push(batch),
                 Output::Recall { .. } => engine.handle(Input::Recalled(Vec::new())),
             }

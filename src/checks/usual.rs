@@ -12,42 +12,55 @@ use crate::model::observation::Body;
 use crate::model::time::{Span, Time};
 use std::ops::Range;
 
-/// A transaction each of whose steps came at most once.
+/// A transaction each of whose steps came at most once, and only some of the first [`STEPS_MAX`].
 #[derive(Debug, Default)]
 pub struct Glance {
-    came: Vec<Option<(Time, Range<u32>)>>,
-    first_seen: Option<Time>,
-    newest: Option<Time>,
+    /// Which steps came.
+    came: u64,
+    /// When, and where the body stands; of those that came.
+    records: Vec<(Time, Range<u32>)>,
+    newest: Time,
 }
+
+/// So many steps can be told apart at a glance.
+const STEPS_MAX: usize = u64::BITS as usize;
 
 impl Glance {
     /// Begins a transaction of a flow with so many steps.
     pub fn clear(&mut self, steps: usize) {
-        self.came.clear();
-        self.came.resize(steps, None);
-        self.first_seen = None;
-        self.newest = None;
+        self.came = 0;
+        self.newest = Time::MIN;
+        if self.records.len() < steps {
+            self.records.resize(steps, Default::default());
+        }
     }
 
-    /// Adds a record, whose body stands in this range of the history. Says whether the step is still
+    /// Adds a record, whose body stands in this range of the history. Says whether all steps are still
     /// there at most once.
+    #[inline]
     pub fn add(&mut self, step: StepId, time: Time, body: Range<u32>) -> bool {
-        self.first_seen = Some(self.first_seen.map_or(time, |t| t.min(time)));
-        self.newest = Some(self.newest.map_or(time, |t| t.max(time)));
-        self.came[step as usize].replace((time, body)).is_none()
+        if step as usize >= STEPS_MAX || self.has(step) {
+            return false;
+        }
+        self.came |= 1 << step;
+        self.newest = self.newest.max(time);
+        self.records[step as usize] = (time, body);
+        true
     }
 
     /// Event time of the newest record.
     pub fn newest(&self) -> Time {
-        self.newest.unwrap_or(Time::MIN)
+        self.newest
     }
 
+    #[inline]
     fn time(&self, step: StepId) -> Option<Time> {
-        self.came[step as usize].as_ref().map(|(time, _)| *time)
+        self.has(step).then(|| self.records[step as usize].0)
     }
 
+    #[inline]
     fn has(&self, step: StepId) -> bool {
-        self.came[step as usize].is_some()
+        (step as usize) < STEPS_MAX && self.came >> step & 1 == 1
     }
 }
 
@@ -138,10 +151,11 @@ fn together(steps: &[StepId], within: Span, glance: &Glance) -> Option<bool> {
 
 fn agree(fields: &[FieldRef], glance: &Glance, history: &[u8]) -> Option<bool> {
     let mut values = fields.iter().filter_map(|f| {
-        let (time, body) = glance.came[f.step as usize].as_ref()?;
+        let time = glance.time(f.step)?;
+        let body = &glance.records[f.step as usize].1;
         let body = Body::read(&history[body.start as usize..body.end as usize]);
         Some(match f.field {
-            Field::Time => Operand::Time(*time),
+            Field::Time => Operand::Time(time),
             Field::Keep(index) => Operand::Value(body.field(index)),
         })
     });

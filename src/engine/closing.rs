@@ -4,15 +4,18 @@
 //! that stand for themselves (keys as values, not as places), under the hashes of all its keys:
 //!
 //! ```text
-//! flow  [own key]  │ flags  base  judged  keys: (name, binding's time, value)…  records…
+//! flow  [own key]  │ flags  base  judged  keys: (name, binding's time, value)…  history after its own key
 //! └── identity ────┘
 //! ```
+//!
+//! In the history, the keys that became bound stand as places that mean nothing any more: what counts is their order.
 
+use super::archived::ARCHIVED_BYTES_MAX;
 use super::history::{self, Entry};
 use super::judging::Judged;
 use super::node::Bound;
 use super::store::Transaction;
-use super::{Archived, Engine, Output, TRANSACTION};
+use super::{Engine, Output, TRANSACTION};
 use crate::checks::view::View;
 use crate::flow::plan::Flow;
 use crate::model::time::Time;
@@ -29,58 +32,59 @@ struct State<'a> {
     base: i64,
     judged: Judged,
     keys: Vec<(KeyId, Time, &'a [u8])>,
-    records: &'a [u8],
+    history: &'a [u8],
 }
 
 impl Engine {
-    /// Closes the transaction that was judged last: out of memory, into the archive.
+    /// Closes the transaction that was judged last, whose history is still at hand: out of memory, into the archive.
     pub(super) fn close(&mut self, index: u32) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        self.state.store.read(index, &mut bytes);
         let transaction = self.state.store.get(index);
         let (flow, base, flags) = (transaction.flow, transaction.base, transaction.flags);
-        let (own, entries) = history::read(&bytes, base);
-        let own_hash = key::hash(flow, 0, own);
-        let mut nodes = std::mem::take(&mut self.node_list);
-        nodes.clear();
-        let mut archived = Archived { keys: Vec::with_capacity(8), state: Vec::with_capacity(256), identity: 0 };
-        archived.keys.push(own_hash);
-        let state = &mut archived.state;
-        state.extend_from_slice(&flow.to_le_bytes());
-        history::write_own_key(own, state);
-        archived.identity = state.len();
-        state.push(flags & Transaction::LIMITED);
-        state.extend_from_slice(&base.to_le_bytes());
-        self.judged.encode(state);
-        let mut records = std::mem::take(&mut self.entry);
-        records.clear();
-        part(entries, &mut nodes, &mut records);
-        put_varint(state, nodes.len() as u64);
-        for node in &nodes {
-            let packed = self.state.nodes.packed(*node);
-            let bound = self.state.nodes.binding(*node, index).map_or(Time::MAX, |b| b.time);
-            state.push(self.state.nodes.name(*node));
-            state.extend_from_slice(&bound.0.to_le_bytes());
-            history::write_own_key(packed, state);
-            archived.keys.push(self.state.nodes.hash(*node));
-        }
-        state.extend_from_slice(&records);
-        self.entry = records;
-        self.bytes = bytes;
-        self.leave(own_hash, index | TRANSACTION);
-        for (node, hash) in nodes.iter().zip(&archived.keys[1..]) {
-            self.state.nodes.unbind(*node, index);
-            let idle = self.state.nodes.is_idle(*node);
-            self.leave(*hash, if idle { *node } else { NONE });
+        let (own, entries) = history::read(&self.bytes, base);
+        let nodes = &self.state.nodes;
+        self.hashes.clear();
+        self.hashes.push(key::hash(flow, 0, own));
+        self.hashes.extend(self.bound.iter().map(|node| nodes.hash(*node)));
+        self.closed.push(&self.hashes, |state| {
+            let begin = state.len();
+            state.extend_from_slice(&flow.to_le_bytes());
+            history::write_own_key(own, state);
+            let identity = state.len() - begin;
+            state.push(flags & Transaction::LIMITED);
+            state.extend_from_slice(&base.to_le_bytes());
+            self.judged.encode(state);
+            put_varint(state, self.bound.len() as u64);
+            for node in &self.bound {
+                let time = nodes.binding(*node, index).map_or(Time::MAX, |b| b.time);
+                state.push(nodes.name(*node));
+                state.extend_from_slice(&time.0.to_le_bytes());
+                history::write_own_key(nodes.packed(*node), state);
+            }
+            state.extend_from_slice(entries.bytes);
+            identity
+        });
+        self.leave(self.hashes[0], index | TRANSACTION);
+        for at in 0..self.bound.len() {
+            let (node, hash) = (self.bound[at], self.hashes[at + 1]);
+            self.state.nodes.unbind(node, index);
+            let idle = self.state.nodes.is_idle(node);
+            self.leave(hash, if idle { node } else { NONE });
             if idle {
-                self.state.nodes.remove(*node);
+                self.state.nodes.remove(node);
             }
         }
-        self.node_list = nodes;
         self.state.store.close(index);
         self.state.account.flows[flow as usize].open -= 1;
-        self.outputs.push_back(Output::Archive(archived));
+        if self.closed.bytes().len() >= ARCHIVED_BYTES_MAX {
+            self.archive();
+        }
+    }
+
+    /// Hands out what has closed.
+    pub(super) fn archive(&mut self) {
+        if !self.closed.is_empty() {
+            self.outputs.push_back(Output::Archive(std::mem::take(&mut self.closed)));
+        }
     }
 
     /// Notes that a key leaves memory: its place in the table ([`NONE`] where it keeps it), its trace in the filter.
@@ -110,6 +114,7 @@ impl Engine {
             return;
         }
         let index = self.open(state.flow, own_hash, state.own, Time(state.base));
+        let mut nodes = Vec::with_capacity(state.keys.len());
         for (name, time, packed) in &state.keys {
             let hash = key::hash(state.flow, *name, packed);
             let node = self.find_node(state.flow, *name, hash, packed).unwrap_or_else(|| {
@@ -122,13 +127,11 @@ impl Engine {
             let ordinal = self.state.store.get(index).keys;
             self.state.nodes.bind(node, Bound { transaction: index, ordinal, time: *time });
             self.state.store.get_mut(index).keys += 1;
-            self.body.clear();
-            history::write_key(node, &mut self.body);
-            let body = std::mem::take(&mut self.body);
-            self.state.store.append(index, &body);
-            self.body = body;
+            nodes.push(node);
         }
-        self.state.store.append(index, state.records);
+        self.entry.clear();
+        history::rewrite(history::Entries { bytes: state.history, base: state.base }, &nodes, &mut self.entry);
+        self.state.store.append(index, &self.entry);
         let judged = self.state.judged.add(state.judged);
         let transaction = self.state.store.get_mut(index);
         transaction.judged = judged;
@@ -143,7 +146,7 @@ impl Engine {
         view.clear();
         view.limited = state.flags & Transaction::LIMITED != 0;
         state.keys.iter().for_each(|(name, _, packed)| view.add_key(*name, packed));
-        for entry in (history::Entries { bytes: state.records, base: state.base }) {
+        for entry in (history::Entries { bytes: state.history, base: state.base }) {
             if let Entry::Record { head, keys, body } = entry {
                 let source = flow.steps[head.step as usize].source;
                 view.add_record((head.step, source), head.time, head.position, head.direct, keys, body);
@@ -161,20 +164,6 @@ impl Engine {
     }
 }
 
-/// Parts a history into the keys that became bound and the records as they stand.
-fn part(mut entries: history::Entries<'_>, nodes: &mut Vec<u32>, records: &mut Vec<u8>) {
-    loop {
-        let before = entries.bytes;
-        match entries.next() {
-            Some(Entry::Key(node)) => nodes.push(node),
-            Some(Entry::Record { .. }) => {
-                records.extend_from_slice(&before[..before.len() - entries.bytes.len()]);
-            }
-            None => return,
-        }
-    }
-}
-
 fn read_state(bytes: &[u8]) -> State<'_> {
     let flow = FlowId::from_le_bytes([bytes[0], bytes[1]]);
     let mut rest = &bytes[2..];
@@ -189,7 +178,7 @@ fn read_state(bytes: &[u8]) -> State<'_> {
         (name, time, take_counted(&mut rest))
     });
     let keys = keys.collect();
-    State { flow, own, flags, base, judged, keys, records: rest }
+    State { flow, own, flags, base, judged, keys, history: rest }
 }
 
 fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {

@@ -6,6 +6,7 @@ use super::store::Transaction;
 use super::wheel::Wake;
 use super::{Engine, TRANSACTION};
 use crate::model::FlowId;
+use crate::model::observation::Dedupe;
 use crate::model::time::Time;
 
 impl Engine {
@@ -14,15 +15,16 @@ impl Engine {
         let state = &mut self.state;
         let transaction = state.store.open(flow, time.0);
         state.table.insert(hash, transaction | TRANSACTION);
-        self.body.clear();
-        history::write_own_key(packed, &mut self.body);
-        state.store.append(transaction, &self.body);
+        self.entry.clear();
+        history::write_own_key(packed, &mut self.entry);
+        state.store.append(transaction, &self.entry);
         state.account.flows[flow as usize].open += 1;
         transaction
     }
 
-    /// Appends a record to a history.
-    pub(super) fn append(&mut self, transaction: u32, head: &Head, ordinals: &[u32], body: &[u8]) {
+    /// Appends a record to a history, with the keys that stand in [`Engine::ordinals`].
+    #[inline]
+    pub(super) fn append(&mut self, transaction: u32, head: &Head, body: (Dedupe<'_>, &[u8])) {
         let stored = self.state.store.get_mut(transaction);
         if stored.length() >= limits::HISTORY_BYTES_MAX {
             stored.flags |= Transaction::LIMITED;
@@ -30,15 +32,13 @@ impl Engine {
             self.hit(flow, Limit::HistoryBytes);
             return;
         }
-        let base = stored.base;
-        let mut bytes = std::mem::take(&mut self.entry);
-        bytes.clear();
-        history::write_record(head, base, ordinals, body, &mut bytes);
-        self.state.store.append(transaction, &bytes);
-        self.entry = bytes;
+        self.entry.clear();
+        history::write_record(head, stored.base, &self.ordinals, body, &mut self.entry);
+        self.state.store.append(transaction, &self.entry);
     }
 
     /// Sets the wake-ups that an observation calls for.
+    #[inline]
     pub(super) fn wake(&mut self, transaction: u32, step: u16, time: Time) {
         let stored = self.state.store.get_mut(transaction);
         let flow = stored.flow as usize;

@@ -3,29 +3,38 @@
 //! ```text
 //! [length][packed key]  entry  entry  entry …
 //!
-//! a key that became bound:  0000_0001  node (4 bytes)
-//! a record:                 step·eaosd0  time  [part] offset [element]  sizes  [keys…]  [body]
-//!                                 │││││
-//!                                 ││││└ carries the flow's key itself
-//!                                 │││└─ time in whole milliseconds from the base, else nanoseconds
-//!                                 ││└── part 0
-//!                                 │└─── element 0
-//!                                 └──── no keys and an empty body: no sizes either
+//! a key that became bound:  1  node (4 bytes)
+//! a record:                 marks  step and size  time  offset  [step]  [part  element]  [sizes  keys…  body]
+//!
+//! marks           sss·b·p·m·d·0    step and size   nnnnn·sss
+//!                  │  │ │ │ │                       │    └── bytes of the offset, less one
+//!                  │  │ │ │ └ carries the flow's    └── step; 31: it follows
+//!                  │  │ │ │   key itself
+//!                  │  │ │ └── time in whole milliseconds from the base, else nanoseconds
+//!                  │  │ └──── part and element are 0
+//!                  │  └────── no keys, and an empty body: no sizes either
+//!                  └───────── bytes of the time, less one
 //! ```
 //!
-//! Keys are counted in order of their appearance; a record names its keys by that count.
+//! Time and offset take as many bytes as they need, and are read and written eight at once. Keys are counted
+//! in order of their appearance; a record names its keys by that count.
 
 use crate::model::StepId;
-use crate::model::observation::Position;
+use crate::model::observation::{Dedupe, Position};
 use crate::model::time::Time;
 use crate::model::value::{get_varint, put_varint, unzigzag, zigzag};
 
-const DIRECT: u64 = 2;
-const MILLIS: u64 = 4;
-const PART_ZERO: u64 = 8;
-const ELEMENT_ZERO: u64 = 16;
-const BARE: u64 = 32;
-const STEP_SHIFT: u32 = 6;
+const DIRECT: u8 = 2;
+const MILLIS: u8 = 4;
+const PLAIN: u8 = 8;
+const BARE: u8 = 16;
+const TIME_SHIFT: u32 = 5;
+const SIZE_BITS: u32 = 3;
+const SIZE_MASK: u8 = (1 << SIZE_BITS) - 1;
+/// Steps from this one on take two bytes more.
+const STEP_FOLLOWS: StepId = 31;
+/// Two bytes, then time and offset at their widest.
+const FRONT_MAX: usize = 2 + 8 + 8;
 const MILLI: i64 = 1_000_000;
 /// Keys and body share one byte of sizes where both are small: 2 bits and 6 bits.
 const KEYS_SMALL: usize = 3;
@@ -80,78 +89,78 @@ pub(super) fn write_key(node: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&node.to_le_bytes());
 }
 
-/// Writes a record; `body` as an observation's, but that its dedupe counts among `keys`.
-pub(super) fn write_record(head: &Head, base: i64, keys: &[u32], body: &[u8], out: &mut Vec<u8>) {
-    let bare = keys.is_empty() && body == BARE_BODY;
+/// Writes a record with the fields of its body; its dedupe counts among `keys`.
+#[inline]
+pub(super) fn write_record(
+    head: &Head,
+    base: i64,
+    keys: &[u32],
+    (dedupe, fields): (Dedupe<'_>, &[u8]),
+    out: &mut Vec<u8>,
+) {
+    let Position { part, offset, element } = head.position;
+    let bare = keys.is_empty() && dedupe == Dedupe::Position && fields.is_empty();
+    let plain = part == 0 && element == 0;
     let delta = head.time.0.wrapping_sub(base);
     let millis = delta % MILLI == 0;
-    let mut flags = u64::from(head.step) << STEP_SHIFT;
-    flags |= if head.direct { DIRECT } else { 0 };
-    flags |= if millis { MILLIS } else { 0 };
-    flags |= if head.position.part == 0 { PART_ZERO } else { 0 };
-    flags |= if head.position.element == 0 { ELEMENT_ZERO } else { 0 };
-    flags |= if bare { BARE } else { 0 };
-    let mut front = Front::default();
-    front.varint(flags);
-    front.varint(zigzag(if millis { delta / MILLI } else { delta }));
-    if head.position.part != 0 {
-        front.varint(u64::from(head.position.part));
+    let time = zigzag(if millis { delta / MILLI } else { delta });
+    let (time_size, offset_size) = (size_of_number(time), size_of_number(offset));
+    let step = head.step.min(STEP_FOLLOWS);
+    let mut front = [0; FRONT_MAX];
+    let mark = |mark: u8, present: bool| if present { mark } else { 0 };
+    front[0] = mark(DIRECT, head.direct) | mark(MILLIS, millis) | mark(PLAIN, plain) | mark(BARE, bare);
+    front[0] |= (time_size as u8 - 1) << TIME_SHIFT;
+    front[1] = (step as u8) << SIZE_BITS | (offset_size as u8 - 1);
+    front[2..10].copy_from_slice(&time.to_le_bytes());
+    front[2 + time_size..][..8].copy_from_slice(&offset.to_le_bytes());
+    let end = out.len() + 2 + time_size + offset_size;
+    out.extend_from_slice(&front);
+    out.truncate(end);
+    if step == STEP_FOLLOWS {
+        out.extend_from_slice(&head.step.to_le_bytes());
     }
-    front.varint(head.position.offset);
-    if head.position.element != 0 {
-        front.varint(u64::from(head.position.element));
+    if !plain {
+        put_varint(out, u64::from(part));
+        put_varint(out, u64::from(element));
     }
-    if bare {
-        return out.extend_from_slice(front.bytes());
+    if !bare {
+        write_rest(keys, dedupe, fields, out);
     }
-    if keys.len() <= KEYS_SMALL && body.len() <= BODY_SMALL {
-        front.byte((keys.len() << 6 | body.len()) as u8);
+}
+
+/// Writes sizes, keys and body.
+#[inline]
+fn write_rest(keys: &[u32], dedupe: Dedupe<'_>, fields: &[u8], out: &mut Vec<u8>) {
+    let body = dedupe.encoded_length() + fields.len();
+    if keys.len() <= KEYS_SMALL && body <= BODY_SMALL {
+        out.push((keys.len() << 6 | body) as u8);
     } else {
-        front.byte(SIZES_LARGE);
-        front.varint(keys.len() as u64);
-        front.varint(body.len() as u64);
+        out.push(SIZES_LARGE);
+        put_varint(out, keys.len() as u64);
+        put_varint(out, body as u64);
     }
-    out.extend_from_slice(front.bytes());
     for key in keys {
         put_varint(out, u64::from(*key));
     }
-    out.extend_from_slice(body);
+    dedupe.encode(out);
+    out.extend_from_slice(fields);
 }
 
-/// The front of a record, up to its keys: seven numbers and a byte at most.
-struct Front {
-    bytes: [u8; 7 * VARINT_MAX + 1],
-    length: usize,
+/// How many bytes a number needs, at least one.
+#[inline]
+fn size_of_number(n: u64) -> usize {
+    (u64::BITS - (n | 1).leading_zeros()).div_ceil(8) as usize
 }
 
-/// The bytes of the longest number.
-const VARINT_MAX: usize = 10;
-
-impl Default for Front {
-    fn default() -> Self {
-        Front { bytes: [0; 7 * VARINT_MAX + 1], length: 0 }
-    }
-}
-
-impl Front {
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.bytes[self.length] = byte;
-        self.length += 1;
-    }
-
-    #[inline]
-    fn varint(&mut self, mut n: u64) {
-        while n >= 0x80 {
-            self.byte(n as u8 | 0x80);
-            n >>= 7;
-        }
-        self.byte(n as u8);
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
+/// Takes a number of so many bytes, one to eight.
+#[inline]
+fn take_number(bytes: &mut &[u8], size: usize) -> u64 {
+    let number = match bytes.first_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight) & (u64::MAX >> (u64::BITS as usize - 8 * size)),
+        None => bytes[..size].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte)),
+    };
+    *bytes = &bytes[size..];
+    number
 }
 
 /// A history's own key, and its entries.
@@ -171,76 +180,124 @@ pub(super) struct Entries<'a> {
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
-        if self.bytes.is_empty() {
-            return None;
-        }
-        let flags = get_varint(&mut self.bytes);
-        if flags & 1 != 0 {
-            let (node, rest) = self.bytes.split_at(4);
+        let (&marks, rest) = self.bytes.split_first()?;
+        let mut bytes = rest;
+        if marks & 1 != 0 {
+            let (node, rest) = bytes.split_at(4);
             self.bytes = rest;
             return Some(Entry::Key(u32::from_le_bytes([node[0], node[1], node[2], node[3]])));
         }
-        let delta = unzigzag(get_varint(&mut self.bytes));
-        let delta = if flags & MILLIS != 0 { delta.wrapping_mul(MILLI) } else { delta };
-        let mut optional = |present: bool| if present { get_varint(&mut self.bytes) } else { 0 };
-        let part = optional(flags & PART_ZERO == 0) as u32;
-        let offset = optional(true);
-        let element = optional(flags & ELEMENT_ZERO == 0) as u32;
+        let step = StepId::from(bytes[0] >> SIZE_BITS);
+        let offset_size = usize::from(bytes[0] & SIZE_MASK) + 1;
+        bytes = &bytes[1..];
+        let delta = unzigzag(take_number(&mut bytes, usize::from(marks >> TIME_SHIFT) + 1));
+        let delta = if marks & MILLIS != 0 { delta.wrapping_mul(MILLI) } else { delta };
+        let offset = take_number(&mut bytes, offset_size);
+        let step = if step == STEP_FOLLOWS { take_number(&mut bytes, 2) as StepId } else { step };
+        let (part, element) = match marks & PLAIN {
+            0 => (get_varint(&mut bytes) as u32, get_varint(&mut bytes) as u32),
+            _ => (0, 0),
+        };
         let head = Head {
-            step: (flags >> STEP_SHIFT) as StepId,
+            step,
             time: Time(self.base.wrapping_add(delta)),
             position: Position { part, offset, element },
-            direct: flags & DIRECT != 0,
+            direct: marks & DIRECT != 0,
         };
-        if flags & BARE != 0 {
-            return Some(Entry::Record { head, keys: Keys { bytes: &[], left: 0 }, body: BARE_BODY });
+        let (keys, body) =
+            if marks & BARE != 0 { (Keys { bytes: &[], left: 0 }, BARE_BODY) } else { take_rest(&mut bytes) };
+        self.bytes = bytes;
+        Some(Entry::Record { head, keys, body })
+    }
+}
+
+/// Takes a record's keys and body.
+#[inline]
+fn take_rest<'a>(bytes: &mut &'a [u8]) -> (Keys<'a>, &'a [u8]) {
+    let sizes = bytes[0];
+    *bytes = &bytes[1..];
+    let (count, length) = if sizes == SIZES_LARGE {
+        (get_varint(bytes) as usize, get_varint(bytes) as usize)
+    } else {
+        ((sizes >> 6) as usize, (sizes & 0x3f) as usize)
+    };
+    let keys = Keys { bytes, left: count };
+    for _ in 0..count {
+        get_varint(bytes);
+    }
+    let (body, rest) = bytes.split_at(length);
+    *bytes = rest;
+    (keys, body)
+}
+
+/// Writes entries again, with other nodes for the keys that became bound.
+pub(super) fn rewrite(mut entries: Entries<'_>, nodes: &[u32], out: &mut Vec<u8>) {
+    let mut nodes = nodes.iter();
+    let mut before = entries.bytes;
+    while let Some(entry) = entries.next() {
+        match entry {
+            Entry::Key(old) => write_key(nodes.next().copied().unwrap_or(old), out),
+            Entry::Record { .. } => out.extend_from_slice(&before[..before.len() - entries.bytes.len()]),
         }
-        let sizes = self.bytes[0];
-        self.bytes = &self.bytes[1..];
-        let (keys, body) = if sizes == SIZES_LARGE {
-            (get_varint(&mut self.bytes) as usize, get_varint(&mut self.bytes) as usize)
-        } else {
-            ((sizes >> 6) as usize, (sizes & 0x3f) as usize)
-        };
-        let keys_bytes = self.bytes;
-        for _ in 0..keys {
-            get_varint(&mut self.bytes);
-        }
-        let (body, rest) = self.bytes.split_at(body);
-        self.bytes = rest;
-        Some(Entry::Record { head, keys: Keys { bytes: keys_bytes, left: keys }, body })
+        before = entries.bytes;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::observation::Body;
 
     #[test]
     fn histories_read_as_they_were_written() {
-        let base = 1_767_225_600_000_000_000;
-        let position = Position { part: 0, offset: 4_000_000, element: 0 };
-        let record = |step, nanos, direct| Head { step, time: Time(base + nanos), position, direct };
+        let base = 1_767_225_600_000_000_000_i64;
+        let plain = Position { part: 0, offset: 4_000_000, element: 0 };
+        let wide = Position { part: 7, offset: u64::MAX, element: 300 };
+        let record =
+            |step, nanos, position| Head { step, time: Time(base.wrapping_add(nanos)), position, direct: step == 0 };
         let long = vec![7; 300];
-        let wide: Vec<u32> = (0..200).collect();
+        let keys: Vec<u32> = (0..200).collect();
+        let records = [
+            (record(0, 0, plain), vec![], Dedupe::Position, vec![]),
+            (record(1, 119_999_000_000, plain), vec![0], Dedupe::Key(0), vec![3, 9]),
+            (record(300, -5, wide), keys, Dedupe::Value(b"v"), long),
+            (record(31, i64::MAX, plain), vec![], Dedupe::Position, vec![0]),
+            (record(30, i64::MIN, wide), vec![], Dedupe::Position, vec![]),
+        ];
         let mut bytes = Vec::new();
         write_own_key(b"o-1", &mut bytes);
-        write_record(&record(0, 0, true), base, &[], &[0], &mut bytes);
-        let bare = bytes.len() - 4;
-        write_key(77, &mut bytes);
-        write_record(&record(300, -5, false), base, &wide, &long, &mut bytes);
+        let mut ends = vec![bytes.len()];
+        for (head, keys, dedupe, fields) in &records {
+            write_record(head, base, keys, (*dedupe, fields), &mut bytes);
+            ends.push(bytes.len());
+            write_key(77, &mut bytes);
+        }
+        assert_eq!(ends[1] - ends[0], 6, "a bare record");
         let (own, entries) = read(&bytes, base);
         assert_eq!(own, b"o-1");
-        let told: Vec<String> = entries
-            .map(|entry| match entry {
-                Entry::Key(node) => format!("key {node}"),
-                Entry::Record { head, keys, body } => {
-                    format!("step {} at {} keys {} body {}", head.step, head.time.0 - base, keys.count(), body.len())
-                }
-            })
-            .collect();
-        assert_eq!(told, ["step 0 at 0 keys 0 body 1", "key 77", "step 300 at -5 keys 200 body 300"]);
-        assert_eq!(bare, 6);
+        let mut expected = records.iter();
+        for entry in entries {
+            let Entry::Record { head, keys, body } = entry else { continue };
+            let (known, known_keys, dedupe, fields) = expected.next().expect("no more than were written");
+            let read = Body::read(body);
+            assert_eq!((head, read.dedupe, read.raw_fields()), (*known, *dedupe, fields.as_slice()));
+            assert_eq!(keys.collect::<Vec<_>>(), *known_keys);
+        }
+        assert!(expected.next().is_none());
+        let (mut again, mut back) = (Vec::new(), Vec::new());
+        rewrite(entries, &[1, 2, 3, 4, 5], &mut again);
+        let nodes: Vec<u32> = Entries { bytes: &again, base }.filter_map(key).collect();
+        assert_eq!(nodes, [1, 2, 3, 4, 5]);
+        rewrite(Entries { bytes: &again, base }, &[77; 5], &mut back);
+        assert_eq!(back, entries.bytes);
+    }
+
+    fn key(entry: Entry<'_>) -> Option<u32> {
+        match entry {
+            Entry::Key(node) => Some(node),
+            Entry::Record { .. } => None,
+        }
     }
 }

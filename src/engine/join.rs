@@ -17,17 +17,28 @@ use super::node::{Bound, Nodes};
 use super::parking::{Parked, Waiting};
 use super::spread::Spread;
 use super::store::Transaction;
-use super::{Engine, Output, TRANSACTION};
+use super::{Engine, Output, State, TRANSACTION};
 use crate::model::observation::{self, Batch, Body, Dedupe};
 use crate::model::time::Time;
-use crate::model::value::put_varint;
 use crate::model::{FlowId, KeyId};
 
-/// How many observations ahead the places that a join touches are brought near.
-const AHEAD_SLOT: usize = 24;
-const AHEAD_NODE: usize = 12;
-const AHEAD_HISTORY: usize = 6;
-const AHEAD_BOUND: usize = 3;
+/// Between two stages of looking ahead so many keys are passed: enough for memory to answer, few enough
+/// to be kept near.
+const STAGE_KEYS: usize = 10;
+
+/// How many keys of the batch have come through each stage of looking ahead.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ahead {
+    /// Their slots in the table are near.
+    slots: usize,
+    /// What the slots name is near.
+    places: usize,
+    /// The end of the history is near, or the transaction to which the key is bound.
+    histories: usize,
+    /// The end of the history of that transaction is near.
+    bound: usize,
+}
+
 const NONE: u32 = u32::MAX;
 
 /// A key of an observation, and its binding to one transaction where that is in time.
@@ -44,8 +55,8 @@ impl Engine {
         let Some((batch, mut at)) = self.batch.take() else { return };
         let entries = batch.entries();
         while at < entries.len() && self.outputs.is_empty() && self.spreads.is_empty() {
-            self.look_ahead(&batch, at);
             let entry = &entries[at];
+            self.look_ahead(&batch, batch.keys_begin(entry));
             if self.state.store.len() >= limits::TRANSACTIONS_OPEN_MAX {
                 self.evict(entry.flow);
             }
@@ -64,166 +75,162 @@ impl Engine {
         }
     }
 
-    /// Brings near what the observations ahead will touch: first the slots of their keys in the table,
-    /// then the places that those name, then the ends of the histories.
+    /// Brings near what the keys from `at` on will touch, many at once: first their slots in the table, then the
+    /// places that those name, then the ends of the histories.
     #[inline]
     fn look_ahead(&mut self, batch: &Batch, at: usize) {
-        let entries = batch.entries();
-        if let Some(entry) = entries.get(at + AHEAD_SLOT) {
-            batch.keys(entry).iter().for_each(|key| self.state.table.prefetch(key.hash));
+        if at + STAGE_KEYS > self.ahead.bound && self.ahead.bound < self.places.len() {
+            self.look_further(batch, at);
         }
-        if let Some(entry) = entries.get(at + AHEAD_NODE) {
-            let begin = batch.keys_begin(entry);
-            for (key, guess) in batch.keys(entry).iter().zip(&mut self.guesses[begin..]) {
-                match self.state.table.find(key.hash, |_| true) {
-                    Some(index) => {
-                        *guess = index;
-                        if index & TRANSACTION != 0 {
-                            self.state.store.prefetch(index & !TRANSACTION);
-                        } else {
-                            self.state.nodes.prefetch(index);
-                        }
-                    }
-                    None => self.state.filter.prefetch(key.hash),
-                }
-            }
+    }
+
+    fn look_further(&mut self, batch: &Batch, at: usize) {
+        let keys = batch.all_keys();
+        let reach = |stage: &mut usize, stages: usize| {
+            let from = *stage;
+            *stage = keys.len().min(at + (stages + 1) * STAGE_KEYS).max(from);
+            from..*stage
+        };
+        for key in &keys[reach(&mut self.ahead.slots, 4)] {
+            self.state.table.prefetch(key.hash);
         }
-        if let Some(entry) = entries.get(at + AHEAD_HISTORY) {
-            let begin = batch.keys_begin(entry);
-            for guess in &self.guesses[begin..begin + batch.keys(entry).len()] {
-                match *guess {
-                    NONE => {}
-                    index if index & TRANSACTION != 0 => self.state.store.prefetch_end(index & !TRANSACTION),
-                    index => {
-                        let bound = self.state.nodes.bound(index).next();
-                        bound.iter().for_each(|b| self.state.store.prefetch(b.transaction));
+        for at in reach(&mut self.ahead.places, 3) {
+            match self.state.table.find(keys[at].hash, |_| true) {
+                Some(place) => {
+                    self.places[at] = place;
+                    match place & TRANSACTION {
+                        0 => self.state.nodes.prefetch(place),
+                        _ => self.state.store.prefetch(place & !TRANSACTION),
                     }
                 }
+                None => self.state.filter.prefetch(keys[at].hash),
             }
         }
-        if let Some(entry) = entries.get(at + AHEAD_BOUND) {
-            let begin = batch.keys_begin(entry);
-            let guesses = &self.guesses[begin..begin + batch.keys(entry).len()];
-            for node in guesses.iter().filter(|g| *g & TRANSACTION == 0) {
-                let bound = self.state.nodes.bound(*node).next();
-                bound.iter().for_each(|b| self.state.store.prefetch_end(b.transaction));
+        let known = |place: &&u32| **place != NONE;
+        for place in self.places[reach(&mut self.ahead.histories, 2)].iter().filter(known) {
+            match place & TRANSACTION {
+                0 => self.state.nodes.bound(*place).take(1).for_each(|b| self.state.store.prefetch(b.transaction)),
+                _ => self.state.store.prefetch_end(place & !TRANSACTION),
             }
+        }
+        let nodes = |place: &&u32| **place & TRANSACTION == 0;
+        for node in self.places[reach(&mut self.ahead.bound, 1)].iter().filter(nodes) {
+            self.state.nodes.bound(*node).take(1).for_each(|b| self.state.store.prefetch_end(b.transaction));
         }
     }
 
     /// Finds the places of an observation's keys. `Some` where a closed transaction may have one of
     /// them and must be recalled first.
+    #[inline]
     fn resolve(&mut self, batch: &Batch, entry: &observation::Entry) -> Option<u64> {
-        self.resolved.clear();
-        for (key, guess) in batch.keys(entry).iter().zip(&self.guesses[batch.keys_begin(entry)..]) {
+        let begin = batch.keys_begin(entry);
+        for (at, key) in batch.keys(entry).iter().enumerate() {
+            let place = &mut self.places[begin + at];
             let packed = batch.packed(key);
-            let found = match (key.name, *guess) {
-                (0, guess) if guess != NONE && self.is_transaction(guess, entry.flow, packed) => {
-                    Some(guess & !TRANSACTION)
-                }
-                (0, _) => self.find_transaction(entry.flow, key.hash, packed),
-                (name, guess) if guess != NONE && self.is_node(guess, entry.flow, name, packed) => Some(guess),
-                (name, _) => self.find_node(entry.flow, name, key.hash, packed),
+            let is_it = |place: u32| match key.name {
+                0 => is_transaction(&self.state, place, entry.flow, packed),
+                name => is_node(&self.state, place, entry.flow, name, packed),
             };
-            let known = found.is_some_and(|f| key.name == 0 || !self.state.nodes.is_unchecked(f));
-            if !known && !self.asked.contains(&key.hash) && self.state.filter.contains(key.hash) {
+            if *place == NONE || !is_it(*place) {
+                *place = self.state.table.find(key.hash, is_it).unwrap_or(NONE);
+            }
+            let unchecked = *place & TRANSACTION == 0 && self.state.nodes.is_unchecked(*place);
+            if *place != NONE && !unchecked {
+                continue;
+            }
+            if self.state.filter.contains(key.hash) && !self.asked.contains(&key.hash) {
                 return Some(key.hash);
             }
-            if let Some(node) = found.filter(|_| !known) {
-                self.state.nodes.set_unchecked(node, false);
+            if unchecked {
+                self.state.nodes.set_unchecked(*place, false);
             }
-            self.resolved.push(found.unwrap_or(NONE));
         }
         None
     }
 
-    #[inline]
-    fn is_transaction(&self, place: u32, flow: FlowId, packed: &[u8]) -> bool {
-        place & TRANSACTION != 0 && self.state.store.is(place & !TRANSACTION, flow, packed)
-    }
-
-    #[inline]
-    fn is_node(&self, place: u32, flow: FlowId, name: KeyId, packed: &[u8]) -> bool {
-        place & TRANSACTION == 0 && self.state.nodes.is(place, flow, name, packed)
-    }
-
     pub(super) fn find_transaction(&self, flow: FlowId, hash: u64, packed: &[u8]) -> Option<u32> {
-        self.state.table.find(hash, |place| self.is_transaction(place, flow, packed)).map(|i| i & !TRANSACTION)
+        let is_it = |place| is_transaction(&self.state, place, flow, packed);
+        self.state.table.find(hash, is_it).map(|place| place & !TRANSACTION)
     }
 
     pub(super) fn find_node(&self, flow: FlowId, name: KeyId, hash: u64, packed: &[u8]) -> Option<u32> {
-        self.state.table.find(hash, |place| self.is_node(place, flow, name, packed))
+        self.state.table.find(hash, |place| is_node(&self.state, place, flow, name, packed))
     }
 
-    /// Lets one observation join; `resolved` holds the places of its keys.
+    /// Lets one observation join; the places of its keys are known.
+    #[inline]
     fn observe(&mut self, batch: &Batch, entry: &observation::Entry) {
-        let flow = entry.flow as usize;
-        self.state.account.flows[flow].observations[entry.step as usize] += 1;
+        self.state.account.flows[entry.flow as usize].observations[entry.step as usize] += 1;
         self.note_run(entry);
         let keys = batch.keys(entry);
         let own = keys.iter().take_while(|k| k.name == 0).count();
-        let mut nodes = std::mem::take(&mut self.node_list);
-        nodes.clear();
+        let begin = batch.keys_begin(entry);
+        self.node_list.clear();
         for (at, key) in keys.iter().enumerate().skip(own) {
-            let known = self.resolved[at];
-            nodes.push(if known != NONE { known } else { self.add_node(entry.flow, key, batch.packed(key)) });
+            let node = match self.places[begin + at] {
+                // The same value may stand under two names; under one name a draft holds it once.
+                NONE => {
+                    let node = self.state.nodes.add(entry.flow, key.name, batch.packed(key));
+                    self.state.table.insert(key.hash, node);
+                    node
+                }
+                known => known,
+            };
+            self.node_list.push(node);
         }
-        if own == 0 {
-            let head = Head { step: entry.step, time: entry.time, position: entry.position, direct: false };
-            let mut body = std::mem::take(&mut self.body);
-            body.clear();
-            body.extend_from_slice(batch.body(entry));
-            let waiting = Waiting { head, nodes, body };
-            self.observe_indirect(entry.flow, &waiting);
-            self.node_list = waiting.nodes;
-            self.body = waiting.body;
+        if own > 0 {
+            self.observe_direct(batch, entry, own);
         } else {
-            self.observe_direct(batch, entry, own, &nodes);
-            self.node_list = nodes;
+            self.observe_indirect(entry, batch.body(entry));
         }
-    }
-
-    fn add_node(&mut self, flow: FlowId, key: &observation::KeyRef, packed: &[u8]) -> u32 {
-        // The same value may stand under two names; under one name a draft holds it once.
-        let node = self.state.nodes.add(flow, key.name, packed);
-        self.state.table.insert(key.hash, node);
-        node
     }
 
     /// An observation that carries the flow's key joins the transactions that it names, alone.
-    fn observe_direct(&mut self, batch: &Batch, entry: &observation::Entry, own: usize, nodes: &[u32]) {
+    #[inline]
+    fn observe_direct(&mut self, batch: &Batch, entry: &observation::Entry, own: usize) {
         let head = Head { step: entry.step, time: entry.time, position: entry.position, direct: true };
         let keys = batch.keys(entry);
-        for (at, key) in keys.iter().enumerate().take(own) {
-            let packed = batch.packed(key);
-            let known = self.resolved[at];
-            let transaction = if known != NONE { known } else { self.open(entry.flow, key.hash, packed, entry.time) };
-            let mut ordinals = std::mem::take(&mut self.ordinals);
-            ordinals.clear();
-            for node in nodes {
-                ordinals.extend(self.bind(*node, transaction, entry.time).map(u32::from));
+        let body = Body::read(batch.body(entry));
+        for at in 0..own {
+            let transaction = match self.places[batch.keys_begin(entry) + at] {
+                NONE => self.open(entry.flow, keys[at].hash, batch.packed(&keys[at]), entry.time),
+                known => known & !TRANSACTION,
+            };
+            self.ordinals.clear();
+            for node in 0..self.node_list.len() {
+                let ordinal = self.bind(self.node_list[node], transaction, entry.time);
+                self.ordinals.extend(ordinal.map(u32::from));
             }
-            let body = batch.body(entry);
-            let read = Body::read(body);
-            if let Dedupe::Key(i) = read.dedupe {
-                let bound = i as usize >= own && ordinals.len() == nodes.len();
-                let value = || Dedupe::Value(batch.packed(&keys[i as usize]));
-                let dedupe = if bound { Dedupe::Key(i - own as u32) } else { value() };
-                let mut rewritten = std::mem::take(&mut self.body);
-                rewrite(dedupe, read.raw_fields(), &mut rewritten);
-                self.append(transaction, &head, &ordinals, &rewritten);
-                self.body = rewritten;
-            } else {
-                self.append(transaction, &head, &ordinals, body);
-            }
-            self.ordinals = ordinals;
+            let all_bound = self.ordinals.len() == self.node_list.len();
+            let dedupe = match body.dedupe {
+                Dedupe::Key(i) if i as usize >= own && all_bound => Dedupe::Key(i - own as u32),
+                Dedupe::Key(i) => Dedupe::Value(batch.packed(&keys[i as usize])),
+                other => other,
+            };
+            self.append(transaction, &head, (dedupe, body.raw_fields()));
             self.wake(transaction, head.step, head.time);
         }
     }
 
     /// An observation without the flow's key joins by what is bound, and waits for the rest.
-    fn observe_indirect(&mut self, flow: FlowId, waiting: &Waiting) {
-        let reach = waiting.head.time + self.plan.flows[flow as usize].linger;
+    #[inline]
+    fn observe_indirect(&mut self, entry: &observation::Entry, body: &[u8]) {
+        let flow = entry.flow;
+        let head = Head { step: entry.step, time: entry.time, position: entry.position, direct: false };
+        let reach = head.time + self.plan.flows[flow as usize].linger;
+        if let [node] = self.node_list[..]
+            && let Some(bound) = self.state.nodes.only_bound(node)
+            && bound.time <= reach
+        {
+            // Most have one key, bound to one transaction: nothing to bind there, nothing to wait for.
+            let body = Body::read(body);
+            self.ordinals.clear();
+            self.ordinals.push(bound.ordinal.into());
+            self.append(bound.transaction, &head, (body.dedupe, body.raw_fields()));
+            self.wake(bound.transaction, head.step, head.time);
+            return;
+        }
+        let waiting = Waiting { head, nodes: self.node_list.clone(), body: body.to_vec() };
         let mut joins = std::mem::take(&mut self.joins);
         joins.clear();
         for node in &waiting.nodes {
@@ -232,9 +239,9 @@ impl Engine {
         joins.sort_unstable();
         joins.dedup();
         for transaction in &joins {
-            self.join(flow, waiting, *transaction, true);
+            self.join(flow, &waiting, *transaction, true);
         }
-        self.park(flow, waiting, reach, !joins.is_empty());
+        self.park(flow, &waiting, reach, !joins.is_empty());
         self.joins = joins;
     }
 
@@ -318,27 +325,28 @@ impl Engine {
         let in_time = |nodes: &Nodes, node: u32| nodes.binding(node, transaction).filter(|b| b.time <= reach);
         let bound = |nodes: &Nodes, node: u32| in_time(nodes, node).map(|b| u32::from(b.ordinal));
         ordinals.extend(waiting.nodes.iter().filter_map(|n| bound(&self.state.nodes, *n)));
-        if fresh || !self.stands_there(transaction, &waiting.head, &ordinals) {
-            let read = Body::read(&waiting.body);
-            match read.dedupe {
-                Dedupe::Key(i) if ordinals.len() < waiting.nodes.len() => {
-                    let node = waiting.nodes[i as usize];
-                    let before = &waiting.nodes[..i as usize];
-                    let dedupe = match bound(&self.state.nodes, node) {
-                        Some(_) => {
-                            Dedupe::Key(before.iter().filter_map(|n| bound(&self.state.nodes, *n)).count() as u32)
-                        }
-                        None => Dedupe::Value(self.state.nodes.packed(node)),
-                    };
-                    let mut body = Vec::with_capacity(waiting.body.len());
-                    rewrite(dedupe, read.raw_fields(), &mut body);
-                    self.append(transaction, &waiting.head, &ordinals, &body);
-                }
-                _ => self.append(transaction, &waiting.head, &ordinals, &waiting.body),
-            }
-            self.wake(transaction, waiting.head.step, waiting.head.time);
-        }
+        let stands_there = !fresh && self.stands_there(transaction, &waiting.head, &ordinals);
         self.ordinals = ordinals;
+        if stands_there {
+            return;
+        }
+        let read = Body::read(&waiting.body);
+        let mut value = Vec::new();
+        let dedupe = match read.dedupe {
+            Dedupe::Key(i) => {
+                let (node, before) = (waiting.nodes[i as usize], &waiting.nodes[..i as usize]);
+                match bound(&self.state.nodes, node) {
+                    Some(_) => Dedupe::Key(before.iter().filter_map(|n| bound(&self.state.nodes, *n)).count() as u32),
+                    None => {
+                        value.extend_from_slice(self.state.nodes.packed(node));
+                        Dedupe::Value(&value)
+                    }
+                }
+            }
+            other => other,
+        };
+        self.append(transaction, &waiting.head, (dedupe, read.raw_fields()));
+        self.wake(transaction, waiting.head.step, waiting.head.time);
     }
 
     /// Binds a key to a transaction, or moves the binding to an earlier time. Gives the key's count
@@ -381,16 +389,12 @@ impl Engine {
     }
 }
 
-/// Writes a body with another dedupe.
-fn rewrite(dedupe: Dedupe<'_>, fields: &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    match dedupe {
-        Dedupe::Position => out.push(0),
-        Dedupe::Key(index) => put_varint(out, u64::from(index) * 2 + 2),
-        Dedupe::Value(value) => {
-            put_varint(out, value.len() as u64 * 2 + 1);
-            out.extend_from_slice(value);
-        }
-    }
-    out.extend_from_slice(fields);
+#[inline]
+fn is_transaction(state: &State, place: u32, flow: FlowId, packed: &[u8]) -> bool {
+    place & TRANSACTION != 0 && state.store.is(place & !TRANSACTION, flow, packed)
+}
+
+#[inline]
+fn is_node(state: &State, place: u32, flow: FlowId, name: KeyId, packed: &[u8]) -> bool {
+    place & TRANSACTION == 0 && state.nodes.is(place, flow, name, packed)
 }

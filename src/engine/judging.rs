@@ -57,15 +57,38 @@ pub(super) enum Whole {
 /// What was said of a transaction so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Judged {
+    /// Which of the first [`PASSED_MAX`] checks, where they have no `by`, have passed.
+    pub passed: u64,
+    /// What else was said.
     pub instances: Vec<Instance>,
     pub whole: Whole,
     /// Records whose effect another record had, per step where there are any.
     pub redelivered: Vec<(StepId, u32)>,
 }
 
+/// So many checks have a bit in [`Judged::passed`].
+const PASSED_MAX: usize = u64::BITS as usize;
+
 impl Judged {
+    /// Forgets what was said, keeps the memory.
+    fn clear(&mut self) {
+        self.passed = 0;
+        self.instances.clear();
+        self.redelivered.clear();
+        self.whole = Whole::Open;
+    }
+
+    fn say(&mut self, check: usize, by: u32, said: Said) {
+        if said == Said::Passed && by == NONE && check < PASSED_MAX {
+            self.passed |= 1 << check;
+        } else {
+            self.instances.push(Instance { check: check as CheckId, by, said });
+        }
+    }
+
     /// Appends the compact form that [`Judged::decode`] reads.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.passed);
         put_varint(out, self.instances.len() as u64);
         for Instance { check, by, said } in &self.instances {
             put_varint(out, u64::from(*check));
@@ -91,7 +114,7 @@ impl Judged {
 
     /// Reads what [`Judged::encode`] wrote from the front of `bytes`.
     pub fn decode(bytes: &mut &[u8]) -> Judged {
-        let mut judged = Judged::default();
+        let mut judged = Judged { passed: get_varint(bytes), ..Judged::default() };
         for _ in 0..get_varint(bytes) {
             let check = get_varint(bytes) as CheckId;
             let by = (get_varint(bytes) as u32).wrapping_sub(1);
@@ -135,10 +158,22 @@ pub(super) struct Left {
     pub newest: Time,
 }
 
+/// How far the sources have come while wake-ups are worked off.
+#[derive(Clone, Copy)]
+pub(super) struct Come {
+    /// The clock whose wake-ups these are.
+    pub clock: usize,
+    /// How far that clock has come.
+    pub progress: Time,
+    /// How far all of the flow's sources have.
+    pub everything: Time,
+}
+
 impl Engine {
     /// A wake-up of a clock: judges the transaction, closes it where nothing is left to wait for,
     /// else sets the next wake-up.
-    pub(super) fn look_at(&mut self, wake: Wake, clock: usize) {
+    pub(super) fn look_at(&mut self, wake: Wake, come: Come) {
+        let Come { clock, progress, everything } = come;
         let transaction = self.state.store.get(wake.transaction);
         if !transaction.has(Transaction::ALIVE)
             || transaction.generation != wake.generation
@@ -151,8 +186,6 @@ impl Engine {
             Some(left) => left,
             None => self.judge(wake.transaction, clock, false),
         };
-        let progress = self.state.evidence.progress(&self.clocks[flow].sources[clock]);
-        let everything = self.state.evidence.progress(&self.clocks[flow].sources[0]);
         if everything == Time::MAX {
             self.state.store.get_mut(wake.transaction).flags |= Transaction::FINAL;
             return;
@@ -188,8 +221,7 @@ impl Engine {
         let flow = &plan.flows[flow_id as usize];
         let old = self.take_judged(index);
         let mut new = std::mem::take(&mut self.judged);
-        new.instances.clear();
-        new.redelivered.clear();
+        new.clear();
         new.redelivered.extend(redelivered(&view, flow.steps.len()));
         let newest = view.records().iter().map(|r| r.time).max().unwrap_or(Time::MIN);
         let mut left = Left { due: Time::MAX, due_of_clock: Time::MAX, newest };
@@ -209,7 +241,7 @@ impl Engine {
                 pending |= outcome.verdict == Verdict::Pending;
                 let by = by.unwrap_or(NONE);
                 let Some(said) = said(&outcome) else { continue };
-                new.instances.push(Instance { check: number as CheckId, by, said });
+                new.say(number, by, said);
                 let known = old.instances.iter().find(|i| i.check as usize == number && i.by == by);
                 if matches!(said, Said::Broken(..)) && known.is_none_or(|k| k.said != said) {
                     let finding = finding(&case, &outcome, &self.own_key, self.seen_until(flow_id));
@@ -238,24 +270,27 @@ impl Engine {
         self.bytes.clear();
         self.state.store.read(index, &mut self.bytes);
         let (_, mut entries) = history::read(&self.bytes, transaction.base);
+        self.bound.clear();
         self.usual.clear(flow.steps.len());
         while let Some(entry) = entries.next() {
-            let Entry::Record { head, body, .. } = entry else { continue };
-            let end = (self.bytes.len() - entries.bytes.len()) as u32;
-            let length = if body == history::BARE_BODY { 0 } else { body.len() as u32 };
-            if !self.usual.add(head.step, head.time, end - length..end) {
-                return None;
+            match entry {
+                Entry::Key(node) => self.bound.push(node),
+                Entry::Record { head, body, .. } => {
+                    let end = (self.bytes.len() - entries.bytes.len()) as u32;
+                    let length = if body == history::BARE_BODY { 0 } else { body.len() as u32 };
+                    if !self.usual.add(head.step, head.time, end - length..end) {
+                        return None;
+                    }
+                }
             }
         }
         if !usual::possible(flow, &self.usual) {
             return None;
         }
-        self.judged.redelivered.clear();
-        self.judged.instances.clear();
+        self.judged.clear();
         for (number, check) in flow.checks.iter().enumerate() {
             if usual::glance(check, &self.usual, &self.bytes)? {
-                let instance = Instance { check: number as CheckId, by: NONE, said: Said::Passed };
-                self.judged.instances.push(instance);
+                self.judged.say(number, NONE, Said::Passed);
             }
         }
         self.judged.whole = Whole::Consistent;
@@ -309,18 +344,21 @@ impl Engine {
     /// Fills the view with a transaction in memory.
     pub(super) fn load(&mut self, index: u32, view: &mut View) {
         let transaction = self.state.store.get(index);
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        self.state.store.read(index, &mut bytes);
+        self.bytes.clear();
+        self.bound.clear();
+        self.state.store.read(index, &mut self.bytes);
         let flow = &self.plan.flows[transaction.flow as usize];
         view.clear();
         view.limited = transaction.has(Transaction::LIMITED);
-        let (own, entries) = history::read(&bytes, transaction.base);
+        let (own, entries) = history::read(&self.bytes, transaction.base);
         self.own_key.clear();
         self.own_key.extend_from_slice(own);
         for entry in entries {
             match entry {
-                Entry::Key(node) => view.add_key(self.state.nodes.name(node), self.state.nodes.packed(node)),
+                Entry::Key(node) => {
+                    view.add_key(self.state.nodes.name(node), self.state.nodes.packed(node));
+                    self.bound.push(node);
+                }
                 Entry::Record { head, keys, body } => {
                     let source = flow.steps[head.step as usize].source;
                     view.add_record((head.step, source), head.time, head.position, head.direct, keys, body);
@@ -328,7 +366,6 @@ impl Engine {
             }
         }
         view.arrange(flow.steps.len());
-        self.bytes = bytes;
     }
 
     /// Makes room: closes the transaction that would be looked at next, undecided where it is not due.
@@ -391,6 +428,11 @@ fn whole(checks: &[Check], instances: &[Instance], pending: bool) -> Whole {
 
 /// Counts what was said, up or down.
 pub(super) fn count(account: &mut FlowAccount, judged: &Judged, by: impl Fn(&mut u64)) {
+    let mut passed = judged.passed;
+    while passed != 0 {
+        by(&mut account.checks[passed.trailing_zeros() as usize].passed);
+        passed &= passed - 1;
+    }
     for instance in &judged.instances {
         let check = &mut account.checks[instance.check as usize];
         by(match instance.said {

@@ -13,6 +13,7 @@
 //! ([`Output::Recall`]); the engine waits until [`Input::Recalled`] answers it.
 
 pub mod account;
+mod archived;
 mod clocks;
 mod closing;
 pub mod filter;
@@ -33,6 +34,7 @@ pub mod trace;
 mod tracing;
 mod wheel;
 
+pub use archived::{Archived, Closed};
 pub use snapshot::BadSnapshot;
 
 use crate::checks::evidence::Evidence;
@@ -46,8 +48,8 @@ use crate::model::{FlowId, SourceId, StepId};
 use account::{Account, CheckAccount, FlowAccount};
 use clocks::Clocks;
 use filter::Filter;
-use join::Tie;
-use judging::Judged;
+use join::{Ahead, Tie};
+use judging::{Come, Judged};
 use keytable::KeyTable;
 use node::Nodes;
 use parking::Parking;
@@ -112,7 +114,7 @@ pub enum Input {
 pub enum Output {
     /// A finding was opened, changed, healed or resolved. The newest one with an id counts.
     Finding(Box<Finding>),
-    /// A transaction closed: keep its state where it can be found by any of its keys.
+    /// Transactions closed: keep their states where each can be found by any of its keys.
     Archive(Archived),
     /// Find the archived transactions that have this key (by its hash), then say [`Input::Recalled`]
     /// before anything else.
@@ -122,18 +124,6 @@ pub enum Output {
     },
     /// A batch has been taken in; its memory may be used again.
     Consumed(Batch),
-}
-
-/// A closed transaction.
-#[derive(Clone, Debug, Default)]
-pub struct Archived {
-    /// Hashes of all its keys, its own first. A later one with the same first hash and the same
-    /// identity bytes replaces it.
-    pub keys: Vec<u64>,
-    /// Its state, to be given back as it is. The first `identity` bytes name the transaction.
-    pub state: Vec<u8>,
-    /// How many bytes at the front of `state` identify the transaction.
-    pub identity: usize,
 }
 
 /// How promptly findings are told; the final ones are the same.
@@ -158,6 +148,8 @@ pub struct Engine {
     state: State,
     // What is under way; empty between inputs.
     outputs: VecDeque<Output>,
+    /// What has closed and is still to go out.
+    closed: Archived,
     batch: Option<(Batch, usize)>,
     spreads: Vec<Spread>,
     waking: Option<(FlowId, usize, Vec<Wake>, usize)>,
@@ -170,16 +162,19 @@ pub struct Engine {
     // Memory that is used again and again.
     view: View,
     usual: Glance,
+    /// The history that was read last, and the keys bound there.
     bytes: Vec<u8>,
-    body: Vec<u8>,
+    bound: Vec<u32>,
     entry: Vec<u8>,
     own_key: Vec<u8>,
-    resolved: Vec<u32>,
-    /// Per key of the batch: where it probably stands.
-    guesses: Vec<u32>,
+    /// Per key of the batch: where it probably stands; once its observation has been looked up, where it stands.
+    places: Vec<u32>,
+    ahead: Ahead,
     node_list: Vec<u32>,
     ordinals: Vec<u32>,
     joins: Vec<u32>,
+    /// Hashes of the keys of what closes.
+    hashes: Vec<u64>,
     /// Keys that have left memory: hashes, and their places in the table.
     leaving: Vec<(u64, u32)>,
     ties: Vec<Tie>,
@@ -231,6 +226,7 @@ impl Engine {
             clocks,
             state,
             outputs: VecDeque::new(),
+            closed: Archived::default(),
             batch: None,
             spreads: Vec::new(),
             waking: None,
@@ -241,14 +237,15 @@ impl Engine {
             view: View::default(),
             usual: Glance::default(),
             bytes: Vec::new(),
-            body: Vec::new(),
+            bound: Vec::new(),
             entry: Vec::new(),
             own_key: Vec::new(),
-            resolved: Vec::new(),
-            guesses: Vec::new(),
+            places: Vec::new(),
+            ahead: Ahead::default(),
             node_list: Vec::new(),
             ordinals: Vec::new(),
             joins: Vec::new(),
+            hashes: Vec::new(),
             leaving: Vec::new(),
             ties: Vec::new(),
             judged: Judged::default(),
@@ -265,8 +262,9 @@ impl Engine {
         match input {
             Input::Observations(batch) => {
                 self.asked.clear();
-                self.guesses.clear();
-                self.guesses.resize(batch.key_count(), u32::MAX);
+                self.places.clear();
+                self.places.resize(batch.all_keys().len(), u32::MAX);
+                self.ahead = Ahead::default();
                 self.batch = Some((batch, 0));
             }
             Input::Begins { source, at } => {
@@ -317,7 +315,8 @@ impl Engine {
             } else if self.waking.is_some() {
                 self.wake_some();
             } else if !self.moved {
-                return None;
+                self.archive();
+                return self.outputs.pop_front();
             } else if !self.next_due() {
                 self.judge_schedules();
                 self.moved = false;
@@ -338,11 +337,12 @@ impl Engine {
     /// Whether the last input has been worked off.
     pub fn is_idle(&self) -> bool {
         let busy = self.batch.is_some() || self.waking.is_some() || self.moved || self.waits_for_recall;
-        !busy && self.outputs.is_empty() && self.spreads.is_empty()
+        !busy && self.outputs.is_empty() && self.closed.is_empty() && self.spreads.is_empty()
     }
 
-    /// Asks for the closed transactions that have this key.
+    /// Asks for the closed transactions that have this key, once all that has closed is where it can be found.
     fn recall(&mut self, key: u64) {
+        self.archive();
         self.asked.push(key);
         self.waits_for_recall = true;
         self.outputs.push_back(Output::Recall { key });
@@ -405,6 +405,8 @@ impl Engine {
     /// Works off wake-ups until one has something to say.
     fn wake_some(&mut self) {
         let Some((flow, clock, wakes, mut at)) = self.waking.take() else { return };
+        let progress = |clock: usize| self.state.evidence.progress(&self.clocks[flow as usize].sources[clock]);
+        let come = Come { clock, progress: progress(clock), everything: progress(0) };
         while at < wakes.len() && self.outputs.is_empty() {
             if let Some(ahead) = wakes.get(at + AHEAD_TRANSACTION) {
                 self.state.store.prefetch(ahead.transaction);
@@ -412,7 +414,7 @@ impl Engine {
             if let Some(ahead) = wakes.get(at + AHEAD_HISTORY) {
                 self.state.store.prefetch_start(ahead.transaction);
             }
-            self.look_at(wakes[at], clock);
+            self.look_at(wakes[at], come);
             at += 1;
         }
         if at < wakes.len() {

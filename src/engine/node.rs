@@ -129,6 +129,12 @@ impl Nodes {
         node.own().into_iter().chain(more.iter().copied())
     }
 
+    /// The key's binding, where it has but one.
+    #[inline]
+    pub fn only_bound(&self, index: u32) -> Option<Bound> {
+        self.nodes.get(index).own()
+    }
+
     pub fn bound_count(&self, index: u32) -> usize {
         self.bound(index).count()
     }

@@ -1,6 +1,7 @@
 //! The engine's whole state as bytes.
 //!
-//! Version 1: `"TLSN"`, a little-endian u16 version, then the state in postcard's format.
+//! `"TLSN"`, a little-endian u16 version, then the state in postcard's format. Version 2 writes histories
+//! with numbers of whole bytes, and the filter with smaller shards; another version is refused, and the journal replayed.
 
 use super::clocks::Clocks;
 use super::{Engine, Pace, State};
@@ -8,7 +9,7 @@ use crate::flow::plan::Plan;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 4] = b"TLSN";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Why a snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,5 +65,25 @@ impl Engine {
             wheels.resize_with(clocks.sources.len().max(wheels.len()), Default::default);
         }
         Ok(engine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn restore(bytes: &[u8]) -> Result<Engine, BadSnapshot> {
+        Engine::restore(Arc::new(Plan::default()), Pace::Settled, bytes)
+    }
+
+    #[test]
+    fn only_a_whole_snapshot_of_this_version_is_taken() {
+        let snapshot = Engine::new(Arc::new(Plan::default()), Pace::Settled).snapshot();
+        assert!(restore(&snapshot).is_ok());
+        let mut old = snapshot.clone();
+        old[4..6].copy_from_slice(&1_u16.to_le_bytes());
+        assert!(matches!(restore(&old), Err(BadSnapshot::Version(1))));
+        assert!(matches!(restore(&snapshot[..snapshot.len() - 1]), Err(BadSnapshot::Damaged(_))));
+        assert!(matches!(restore(b"TLSX\x02\x00"), Err(BadSnapshot::Foreign)));
     }
 }

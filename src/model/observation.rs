@@ -6,7 +6,7 @@
 
 use super::key;
 use super::time::Time;
-use super::value::{Value, get_varint, put_varint};
+use super::value::{Value, get_varint, put_varint, varint_length};
 use super::{FlowId, KeyId, StepId};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,31 @@ pub enum Dedupe<'a> {
     Value(&'a [u8]),
 }
 
+impl Dedupe<'_> {
+    /// Appends the form that [`Body::read`] reads.
+    #[inline]
+    pub fn encode(self, out: &mut Vec<u8>) {
+        match self {
+            Dedupe::Position => out.push(0),
+            Dedupe::Key(index) => put_varint(out, u64::from(index) * 2 + 2),
+            Dedupe::Value(value) => {
+                put_varint(out, value.len() as u64 * 2 + 1);
+                out.extend_from_slice(value);
+            }
+        }
+    }
+
+    /// How many bytes [`Dedupe::encode`] appends.
+    #[inline]
+    pub fn encoded_length(self) -> usize {
+        match self {
+            Dedupe::Position => 1,
+            Dedupe::Key(index) => varint_length(u64::from(index) * 2 + 2),
+            Dedupe::Value(value) => varint_length(value.len() as u64 * 2 + 1) + value.len(),
+        }
+    }
+}
+
 /// Many observations, in the order in which their source delivered them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Batch {
@@ -109,9 +134,9 @@ impl Batch {
         entry.keys_at as usize
     }
 
-    /// How many keys all observations have together.
-    pub fn key_count(&self) -> usize {
-        self.keys.len()
+    /// The keys of all observations.
+    pub fn all_keys(&self) -> &[KeyRef] {
+        &self.keys
     }
 
     /// A key's packed value.
@@ -186,15 +211,7 @@ impl Draft<'_> {
     pub fn body(&mut self, dedupe: Dedupe<'_>) {
         self.entry.keys_count = (self.batch.keys.len() - self.keys_before) as u32;
         self.entry.body_at = self.batch.bytes.len() as u32;
-        let out = &mut self.batch.bytes;
-        match dedupe {
-            Dedupe::Position => out.push(0),
-            Dedupe::Key(index) => put_varint(out, u64::from(index) * 2 + 2),
-            Dedupe::Value(value) => {
-                put_varint(out, value.len() as u64 * 2 + 1);
-                out.extend_from_slice(value);
-            }
-        }
+        dedupe.encode(&mut self.batch.bytes);
     }
 
     /// Adds a kept field; they come in the order of the step's `keep`, all of them.

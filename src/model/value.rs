@@ -62,6 +62,9 @@ impl<'a> Value<'a> {
     /// Whether two values are the same: decimals by value where both sides are decimals, everything
     /// else byte for byte; null equals null alone.
     pub fn same(&self, other: &Value<'_>) -> bool {
+        if let (Value::Int(a), Value::Int(b)) = (self, other) {
+            return a == b;
+        }
         if let (Some(a), Some(b)) = (self.decimal(), other.decimal()) {
             return a == b;
         }
@@ -173,6 +176,12 @@ pub fn put_varint(out: &mut Vec<u8>, mut n: u64) {
         n >>= 7;
     }
     out.push(n as u8);
+}
+
+/// How many bytes [`put_varint`] appends.
+#[inline]
+pub fn varint_length(n: u64) -> usize {
+    (u64::BITS - (n | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 /// Reads an unsigned LEB128 number from the front of `bytes`.

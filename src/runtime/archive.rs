@@ -12,7 +12,7 @@
 //! memory  partition 7: 127 entries └── earlier block ───┘ └── earlier block ── [filling]
 //! ```
 
-use crate::engine::Archived;
+use crate::engine::{Archived, Closed};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -32,8 +32,6 @@ const FILE_BYTES_MAX: u64 = 1 << OFFSET_BITS;
 /// Stands where there is no earlier block: no block is at the beginning of the file.
 const NO_BLOCK: u64 = 0;
 const BLOCK_BYTES: usize = BLOCK_WORDS * 8;
-/// Of a record: the number of keys, the length of the identity, the length of the state.
-const HEAD_BYTES: usize = 12;
 
 /// Closed transactions on disk, found by any of their keys.
 #[derive(Debug)]
@@ -46,13 +44,6 @@ pub struct Archive {
     blocks: Vec<u64>,
     /// Words in use of each partition's block.
     filled: Vec<u8>,
-}
-
-/// A record as it stands in the file.
-struct Record {
-    keys: Vec<u64>,
-    state: Vec<u8>,
-    identity: usize,
 }
 
 impl Archive {
@@ -72,22 +63,20 @@ impl Archive {
         }
     }
 
-    /// Keeps a closed transaction. An earlier one with the same first key and identity is found no
-    /// more.
+    /// Keeps closed transactions. Earlier ones with the same first key and identity are found no more.
     pub fn store(&mut self, archived: &Archived) -> io::Result<()> {
-        let offset = self.end();
-        let length = HEAD_BYTES + archived.keys.len() * 8 + archived.state.len();
-        if offset + length as u64 + (archived.keys.len() * BLOCK_BYTES) as u64 > FILE_BYTES_MAX {
+        let begin = self.end();
+        // Each key, of eight bytes, may complete a block.
+        let blocks = archived.bytes().len() / 8 * BLOCK_BYTES;
+        if begin + (archived.bytes().len() + blocks) as u64 > FILE_BYTES_MAX {
             return Err(io::Error::other(format!(
                 "more than {FILE_BYTES_MAX} bytes of closed transactions; verify a shorter recording, or fewer flows at once"
             )));
         }
-        for number in [archived.keys.len(), archived.identity, archived.state.len()] {
-            self.buffer.extend_from_slice(&(number as u32).to_le_bytes());
+        self.buffer.extend_from_slice(archived.bytes());
+        for (at, closed) in archived.iter() {
+            closed.keys().for_each(|key| self.note(key, begin + at as u64));
         }
-        archived.keys.iter().for_each(|key| self.buffer.extend_from_slice(&key.to_le_bytes()));
-        self.buffer.extend_from_slice(&archived.state);
-        archived.keys.iter().for_each(|key| self.note(*key, offset));
         if self.buffer.len() >= BUFFER_BYTES_MAX { self.flush() } else { Ok(()) }
     }
 
@@ -102,9 +91,10 @@ impl Archive {
         loop {
             for entry in block[1..].iter().rev().filter(|entry| *entry >> OFFSET_BITS == tag(key)) {
                 let record = self.read_record(entry & (FILE_BYTES_MAX - 1))?;
-                let identity = (record.keys.first().copied(), record.state[..record.identity].to_vec());
-                if record.keys.contains(&key) && seen.insert(identity) {
-                    states.push(record.state);
+                let Some(closed) = Closed::take(&mut record.as_slice()) else { continue };
+                let identity = (closed.keys().next(), closed.identity.to_vec());
+                if closed.keys().any(|k| k == key) && seen.insert(identity) {
+                    states.push(closed.state.to_vec());
                 }
             }
             if block[0] == NO_BLOCK {
@@ -149,13 +139,10 @@ impl Archive {
         Ok(bytes)
     }
 
-    fn read_record(&mut self, offset: u64) -> io::Result<Record> {
-        let head = self.read(offset, HEAD_BYTES)?;
-        let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize;
-        let (keys, identity, state) = (number(0), number(4), number(8));
-        let mut bytes = self.read(offset + HEAD_BYTES as u64, keys * 8 + state)?;
-        let state = bytes.split_off(keys * 8);
-        Ok(Record { keys: words(&bytes), state, identity })
+    fn read_record(&mut self, offset: u64) -> io::Result<Vec<u8>> {
+        let mut head = [0; Closed::HEAD];
+        head.copy_from_slice(&self.read(offset, Closed::HEAD)?);
+        self.read(offset, Closed::length(&head))
     }
 }
 
@@ -189,7 +176,17 @@ mod tests {
 
     /// A transaction whose identity is its name.
     fn transaction(keys: &[u64], name: &str, rest: &str) -> Archived {
-        Archived { keys: keys.to_vec(), state: format!("{name}{rest}").into_bytes(), identity: name.len() }
+        let mut archived = Archived::default();
+        push(&mut archived, keys, name, rest);
+        archived
+    }
+
+    fn push(archived: &mut Archived, keys: &[u64], name: &str, rest: &str) {
+        archived.push(keys, |state| {
+            state.extend_from_slice(name.as_bytes());
+            state.extend_from_slice(rest.as_bytes());
+            name.len()
+        });
     }
 
     fn recalled(archive: &mut Archive, key: u64) -> Vec<String> {
@@ -246,10 +243,13 @@ mod tests {
     #[ignore = "a measurement, for release builds"]
     fn figures() {
         let mut archive = Archive::in_temp().unwrap();
-        let mut archived = Archived { keys: vec![0, 0], state: vec![7; 90], identity: 12 };
         let begun = std::time::Instant::now();
-        for n in 0..2_000_000u64 {
-            archived.keys = vec![n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n.wrapping_mul(0xd6e8_feb8_6659_fd93)];
+        for n in 0..5_000u64 {
+            let mut archived = Archived::default();
+            for n in n * 400..n * 400 + 400 {
+                let keys = [n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n.wrapping_mul(0xd6e8_feb8_6659_fd93)];
+                push(&mut archived, &keys, "twelve bytes", &"7".repeat(80));
+            }
             archive.store(&archived).unwrap();
         }
         println!("{} ns to store one with two keys", begun.elapsed().as_nanos() / 2_000_000);

@@ -5,7 +5,7 @@ use super::rng::Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use throughline::engine::account::{Account, CheckAccount, FlowAccount};
-use throughline::engine::{Archived, Engine, Input, Output, Pace};
+use throughline::engine::{Closed, Engine, Input, Output, Pace};
 use throughline::flow::plan::Plan;
 use throughline::model::finding::Finding;
 use throughline::model::verdict::{Class, Severity, Status};
@@ -37,17 +37,18 @@ pub struct Pains {
 /// A store of closed transactions.
 #[derive(Default)]
 struct Archive {
-    kept: BTreeMap<(u64, Vec<u8>), Archived>,
+    /// Keys and state, by own key and identity.
+    kept: BTreeMap<(u64, Vec<u8>), (Vec<u64>, Vec<u8>)>,
 }
 
 impl Archive {
-    fn keep(&mut self, archived: Archived) {
-        let name = (archived.keys[0], archived.state[..archived.identity].to_vec());
-        self.kept.insert(name, archived);
+    fn keep(&mut self, closed: Closed<'_>) {
+        let keys: Vec<u64> = closed.keys().collect();
+        self.kept.insert((keys[0], closed.identity.to_vec()), (keys, closed.state.to_vec()));
     }
 
     fn find(&self, key: u64) -> Vec<Vec<u8>> {
-        self.kept.values().filter(|archived| archived.keys.contains(&key)).map(|a| a.state.clone()).collect()
+        self.kept.values().filter(|(keys, _)| keys.contains(&key)).map(|(_, state)| state.clone()).collect()
     }
 }
 
@@ -67,8 +68,10 @@ pub fn drive(plan: &Plan, inputs: &[Input], pace: Pace, restarts: u64, rng: &mut
                     findings.insert(name(&plan, &finding), *finding);
                 }
                 Output::Archive(archived) => {
-                    pains.archived += 1;
-                    archive.keep(archived);
+                    for (_, closed) in archived.iter() {
+                        pains.archived += 1;
+                        archive.keep(closed);
+                    }
                 }
                 Output::Recall { key } => {
                     let found = archive.find(key);

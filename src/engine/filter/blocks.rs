@@ -1,6 +1,6 @@
 //! Space for runs of many sizes, without holes.
 //!
-//! A page of 8 KiB holds blocks of one size: 1, 2, 3 … or 64 of them. The blocks of a size fill their
+//! A page of 4 KiB holds blocks of one size: 1, 2, 3 … or 64 of them. The blocks of a size fill their
 //! pages from the front; where one is given back, the last of its size moves into its place. So all
 //! pages but one of each size are full, and an empty page serves any size next.
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The words of a page, and of the largest block.
 pub const BLOCK_WORDS_MAX: usize = 1 << PAGE_BITS;
-const PAGE_BITS: u32 = 10;
+const PAGE_BITS: u32 = 9;
 /// The smallest blocks: so many to a page.
 const PER_PAGE_MAX: usize = 64;
 
@@ -144,7 +144,7 @@ mod tests {
         (64..68).for_each(|n| assert!(blocks.release(addresses[n - 60]), "the last page is cleared"));
         assert_eq!(blocks.empty.len(), 1);
         let other = blocks.allocate(300);
-        assert_eq!(blocks.get(other).len(), 341, "the empty page serves another size");
-        assert_eq!(blocks.pages.len(), 2);
+        assert_eq!(blocks.get(other).len(), 512, "the empty page serves another size");
+        assert_eq!(blocks.pages.len(), 3);
     }
 }

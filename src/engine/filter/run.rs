@@ -128,18 +128,37 @@ pub struct Vacancy(usize);
 /// `None` where the run holds `number`, else where to [`insert`] it.
 #[inline]
 pub fn find(words: &[u64], number: u64) -> Option<Vacancy> {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("popcnt") {
+        // SAFETY: the processor has the instruction that the function was compiled with.
+        return unsafe { find_with_popcnt(words, number) };
+    }
+    find_anywhere(words, number)
+}
+
+/// The same code: here, `count_ones` is one instruction.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "popcnt")]
+fn find_with_popcnt(words: &[u64], number: u64) -> Option<Vacancy> {
+    find_anywhere(words, number)
+}
+
+#[inline(always)]
+fn find_anywhere(words: &[u64], number: u64) -> Option<Vacancy> {
     let head = Head::read(words);
     if head.saturated() {
         return None;
     }
     let (bucket, low) = head.parts(number);
     let start = bucket_start(words, bucket);
+    let mut low_at = head.low_at(words.len(), start - WORD - bucket);
     let mut at = start;
     while bit(words, at) {
-        if bits(words, head.low_at(words.len(), at - WORD - bucket), head.width()) == low {
+        if bits(words, low_at, head.width()) == low {
             return None;
         }
         at += 1;
+        low_at -= head.width();
     }
     Some(Vacancy(start))
 }
@@ -154,15 +173,6 @@ pub fn insert(words: &mut [u64], number: u64, vacancy: Vacancy) {
     shift_down(words, head.low_at(words.len(), head.count()), first, head.width());
     set_bits(words, first, head.width(), low);
     Head { count: head.count + 1, ..head }.write(words);
-}
-
-/// Which words of a block of so many are likely to be read for a number that lies so far, from 0 to 1,
-/// in the range of its run: the head, its bucket, its low bits. About a sixth of a run are buckets.
-#[inline]
-pub fn places_read(words: usize, share: f32) -> [usize; 3] {
-    let bucket = (words as f32 / 6.0 * share) as usize;
-    let low = (words as f32 * (1.0 - share * 5.0 / 6.0)) as usize;
-    [0, bucket.min(words - 1), low.min(words - 1)]
 }
 
 /// Writes a run of numbers, ordered by their buckets.
@@ -180,18 +190,21 @@ pub fn write(words: &mut [u64], head: Head, numbers: &[u64]) {
 /// All numbers of a run, ordered by their buckets.
 pub fn read(words: &[u64]) -> Vec<u64> {
     let head = Head::read(words);
-    if head.saturated() {
-        return Vec::new();
-    }
-    let mut bucket = 0;
-    let mut numbers = Vec::with_capacity(head.count());
-    for at in WORD..head.buckets_end() {
-        if bit(words, at) {
-            let low = bits(words, head.low_at(words.len(), numbers.len()), head.width());
-            numbers.push(bucket << head.width | low);
-        } else {
-            bucket += 1;
+    let count = if head.saturated() { 0 } else { head.count() };
+    let mut numbers = Vec::with_capacity(count);
+    let mut at = 1;
+    let mut ones = words[at];
+    // Every bucket ends with a zero, so the first `count` ones are those of the buckets.
+    while numbers.len() < count {
+        if ones == 0 {
+            at += 1;
+            ones = words[at];
+            continue;
         }
+        let bucket = (at - 1) * WORD + ones.trailing_zeros() as usize - numbers.len();
+        let low = bits(words, head.low_at(words.len(), numbers.len()), head.width());
+        numbers.push((bucket as u64) << head.width | low);
+        ones &= ones - 1;
     }
     numbers
 }
@@ -212,21 +225,21 @@ pub fn saturate(words: &mut [u64]) {
 }
 
 /// Where a bucket's first one would stand: just behind the zero of the bucket before it.
-#[inline]
+#[inline(always)]
 fn bucket_start(words: &[u64], bucket: usize) -> usize {
-    let mut zeros = bucket as u64;
+    let mut zeros = bucket as u32;
     if zeros == 0 {
         return WORD;
     }
-    for (at, word) in words.iter().enumerate().skip(1) {
-        let sums = byte_sums(!word);
-        let here = sums >> 56;
+    let mut at = 1;
+    loop {
+        let here = words[at].count_zeros();
         if zeros <= here {
-            return at * WORD + nth_one(!word, sums, zeros) + 1;
+            return at * WORD + nth_one(!words[at], u64::from(zeros)) + 1;
         }
         zeros -= here;
+        at += 1;
     }
-    unreachable!("every bucket ends with a zero")
 }
 
 const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
@@ -246,7 +259,8 @@ fn byte_sums(word: u64) -> u64 {
 /// The position of the n-th one of a word, counted from 1, without a branch: first its byte, by the
 /// sums that have reached n, then its bit in the same way, each bit spread to a byte of its own.
 #[inline]
-fn nth_one(word: u64, sums: u64, n: u64) -> usize {
+fn nth_one(word: u64, n: u64) -> usize {
+    let sums = byte_sums(word);
     let byte_at = (((sums | TOP_BITS) - n * EACH_BYTE) & TOP_BITS).trailing_zeros() & !7;
     let left = n - ((sums << 8) >> byte_at & 0xff);
     let spread = ((word >> byte_at & 0xff) * EACH_BYTE) & 0x8040_2010_0804_0201;
@@ -351,6 +365,6 @@ mod tests {
     #[test]
     fn the_nth_one_is_found() {
         let word = 0x8000_0001_0010_0101_u64;
-        assert_eq!((1..=5).map(|n| nth_one(word, byte_sums(word), n)).collect::<Vec<_>>(), [0, 8, 20, 32, 63]);
+        assert_eq!((1..=5).map(|n| nth_one(word, n)).collect::<Vec<_>>(), [0, 8, 20, 32, 63]);
     }
 }
