@@ -1,0 +1,78 @@
+//! What a live source owes, and to whom.
+//!
+//! A source follows one system for as long as the daemon runs. It hands over records in the order of their parts (a
+//! file, a partition, a table), says when it has been caught up, admits holes, and names at every delivery the
+//! cursor from which it could go on. It decodes nothing, keeps no time, and writes nothing anywhere.
+//!
+//! ```text
+//! source ── record, record, caught_up(T), hole ──▶ intake ── deliver(cursor) ──▶ journal, engine
+//!    ▲                                                                              │ durable
+//!    └───────────────────────── cursor, at the next start ──────────────────────────┘
+//! ```
+//!
+//! Each source has a thread of its own, in which [`Source::follow`] may block; the intake blocks it in turn where the
+//! engine is behind, so memory stays bounded whatever the system delivers.
+
+use crate::model::time::Time;
+use std::time::Duration;
+
+/// A tap on a live system.
+pub trait Source: Send {
+    /// Follows the system from `cursor` (of the last delivery that became durable; `None` at the very first start)
+    /// until the intake says that the daemon stops. What a failed call did not deliver is taken again from the last
+    /// cursor: a source that cannot go on returns, and is called again after a while.
+    fn follow(&mut self, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Failure>;
+}
+
+/// Why a source cannot go on for now: what happened, to what, and the way out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
+
+/// The daemon stops: the source returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+/// A record as its source has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// The part in which it stands, as [`Intake::part`] numbers it.
+    pub part: u32,
+    /// Where it stands in the part: a line, an offset. It grows within a part.
+    pub offset: u64,
+    /// The bytes to decode.
+    pub payload: &'a [u8],
+    /// Its own key, where the system's records have one.
+    pub key: Option<&'a str>,
+}
+
+/// What a live source hands its records to.
+pub trait Intake {
+    /// The number of a part. The same name has the same number, in later runs too.
+    fn part(&mut self, name: &str) -> u32;
+
+    /// The record that names the columns of the part's next records, in formats that have one.
+    fn header(&mut self, part: u32, payload: &[u8]);
+
+    /// The next record of its part.
+    fn record(&mut self, record: Record<'_>);
+
+    /// Something that stands where a record should stand, and is none: a word for what is wrong, a sentence, and how
+    /// it begins. It counts as undecodable.
+    fn undecodable(&mut self, part: u32, offset: u64, reason: &'static str, detail: &str, text: &[u8]);
+
+    /// Records may have been missed, from the last one or the last proof on, up to the next one.
+    fn hole(&mut self, why: &str);
+
+    /// All that happened before `at`, by the clock that stamps the events, and was visible then, has been handed over.
+    fn caught_up(&mut self, at: Time);
+
+    /// Everything so far is whole, and the source could go on from `cursor`. Waits where the engine is behind.
+    fn deliver(&mut self, cursor: &[u8]) -> Result<(), Stopped>;
+
+    /// Waits for so long, or until the daemon stops.
+    fn pause(&mut self, span: Duration) -> Result<(), Stopped>;
+
+    /// The present time by this machine's clock.
+    fn now(&self) -> Time;
+}
