@@ -8,6 +8,7 @@ pub mod engine;
 pub mod extract;
 pub mod findings;
 pub mod flow;
+pub mod journal;
 pub mod model;
 pub mod runtime;
 pub mod sources;

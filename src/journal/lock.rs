@@ -1,0 +1,30 @@
+//! One writer a journal: a file in its folder that is held locked as long as the journal is open.
+//!
+//! The system lets go of the lock when the process ends, however it ends, so none is ever stale.
+
+use super::Error;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
+use std::path::Path;
+
+const NAME: &str = "lock";
+
+/// Takes the lock, and writes down who has it.
+pub(super) fn take(folder: &Path) -> Result<File, Error> {
+    let path = folder.join(NAME);
+    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = opened.map_err(Error::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => {
+            let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+            written.map_err(Error::io("write", &path))?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let pid = file.read_to_string(&mut pid).ok().and_then(|_| pid.trim().parse().ok());
+            Err(Error::Locked { folder: folder.to_path_buf(), pid })
+        }
+        Err(TryLockError::Error(source)) => Err(Error::io("lock", &path)(source)),
+    }
+}
