@@ -8,8 +8,8 @@
 //! ```
 
 use super::evidence::Known;
-use super::explain::{Looked, Story, listed};
 use super::outcome::{Fold, Outcome, Part};
+use super::story::{Looked, Story, listed};
 use super::view::{Effect, Record};
 use super::{Case, anchors};
 use crate::flow::plan::{After, Anchor, Carries, Count, Deadline, Expect, Field, FieldRef};

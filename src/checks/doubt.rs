@@ -3,8 +3,8 @@
 
 use super::Case;
 use super::evidence::Coverage;
-use super::explain::{Looked, listed};
 use super::given;
+use super::story::{Looked, listed};
 use crate::flow::plan::Form;
 use crate::model::time::{Span, Time};
 use crate::model::verdict::Reason;

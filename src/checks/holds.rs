@@ -1,8 +1,8 @@
 //! `holds: <expression>`: an invariant over the transaction's effects.
 
 use super::Case;
-use super::explain::{Story, listed};
 use super::outcome::{Fold, Outcome, Part};
+use super::story::{Story, listed};
 use super::values::{At, after_a_change, change_times, each_change, healed_after, look, operand, same, show};
 use super::view::Record;
 use crate::flow::expression::{HoldsProgram, How, Operand, Use};

@@ -4,8 +4,8 @@
 //! joined, and the due time is the key.
 
 use super::evidence::Evidence;
-use super::explain::Story;
 use super::outcome::Verdict;
+use super::story::Story;
 use crate::flow::plan::{Cron, Plan};
 use crate::model::finding;
 use crate::model::time::{Span, Time};
