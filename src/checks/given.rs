@@ -84,12 +84,17 @@ fn known_absent(case: &Case<'_>, step: StepId, reach: Time) -> Known {
     case.absent(step, from, to)
 }
 
-/// From the step under `begins`, else from `linger` before the first sight, to the deadline.
+/// From the transaction's beginning to the deadline.
 pub(super) fn absence_window(case: &Case<'_>, reach: Time) -> (Time, Time) {
+    let from = beginning(case);
+    (from, from.max(reach))
+}
+
+/// Where what belongs to the transaction begins: at the step under `begins`, else `linger` before the first sight.
+pub(super) fn beginning(case: &Case<'_>) -> Time {
     let whole = Case { by: None, ..*case };
     let begun = case.flow().begins.iter().filter_map(|s| whole.effects(*s).next());
-    let from = begun.map(|e| whole.first(e).time).min().unwrap_or_else(|| case.view.first_seen() - case.flow().linger);
-    (from, from.max(reach))
+    begun.map(|e| whole.first(e).time).min().unwrap_or_else(|| case.view.first_seen() - case.flow().linger)
 }
 
 /// The transaction has none of the steps that begin one, and may have begun before the watch.
