@@ -212,6 +212,32 @@ fn undecided_is_no_failure_unless_it_is_asked_for() {
     case.run("verify --complete").exits(1).says("o-3");
 }
 
+/// The payments end half an hour before the orders, and a line of the orders is torn.
+#[test]
+fn what_is_undecided_is_counted_by_reason_and_by_source() {
+    let torn = tick("06:00:00") + "{\"type\": \"Ord\n" + &tick("06:30:00");
+    let orders = torn + &placed("09:00:00", "o-1") + &placed("14:20:00", "o-2") + &tick("15:00:00");
+    let case = Case::new(&orders);
+    case.write("payments.jsonl", &(tick("06:00:00") + &paid("06:10:00", "o-0") + &tick("14:30:00")))
+        .write(
+            "order.yaml",
+            &FLOW
+                .replace("paid:   {from: events", "paid:   {from: payments")
+                .replace("paid-once: {at_most: {paid: 1}}", "known:     {step: paid, requires: placed, within: 5m}"),
+        )
+        .write(
+            "throughline.yaml",
+            &(CONFIG.to_owned() + "  payments: {type: file, path: payments.jsonl, format: json, time: body.ts}\n"),
+        );
+    let ran = case.run("verify --format json").exits(1);
+    let sources = ran.json()["sources"].clone();
+    assert_eq!(sources["events"]["undecided"], serde_json::json!({"gap": 1}));
+    assert_eq!(sources["payments"]["undecided"], serde_json::json!({"after_recording": 1}));
+    assert_eq!(ran.json()["flows"]["order"]["checks"]["paid"]["reasons"], serde_json::json!({"after_recording": 1}));
+    case.run("verify").says("undecided because of events: 1 gap\n").says("because of payments: 1 after_recording\n");
+    case.run("trace o-0").says("`events` may have missed records from");
+}
+
 #[test]
 fn wrong_arguments_configurations_and_flows_end_in_2() {
     let case = Case::new(&all_good());

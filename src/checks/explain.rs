@@ -37,8 +37,8 @@ pub(super) fn explain(case: &Case<'_>, outcome: &Outcome) -> Story {
         Verdict::NotApplicable => story.summary = doubt::not_applicable(case),
         Verdict::Pending => story.summary = doubt::pending(outcome.due),
         // What is wrong with an expression the form has told.
-        Verdict::Undecided(Reason::Expression) if !story.summary.is_empty() => {}
-        Verdict::Undecided(reason) => story.summary = doubt::undecided(case, reason, &story.looked),
+        Verdict::Undecided(doubt) if doubt.reason == Reason::Expression && !story.summary.is_empty() => {}
+        Verdict::Undecided(doubt) => story.summary = doubt::undecided(case, doubt, &story.looked),
     }
     story
 }

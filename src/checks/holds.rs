@@ -11,7 +11,7 @@ use crate::flow::plan::{Carries, Field, FieldRef};
 use crate::model::StepId;
 use crate::model::time::{Span, Time};
 use crate::model::value::Value;
-use crate::model::verdict::{Class, Reason, Status};
+use crate::model::verdict::{Class, Status};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -40,7 +40,7 @@ fn judge_final(
 ) {
     let anchor = newest_record(case, steps);
     let Ok(holds) = finally else {
-        fold.add(Part::Undecided(Reason::Expression), anchor, newest, None);
+        fold.add(Part::failed(), anchor, newest, None);
         return;
     };
     let known = sure(case, program, holds, State::last(case, program, newest));
@@ -67,7 +67,7 @@ fn judge_changes(
         let anchor = record_at(case, steps, change);
         let part = match evaluate(case, program, At(at)) {
             None | Some(Ok(true)) => continue,
-            Some(Err(_)) => Part::Undecided(Reason::Expression),
+            Some(Err(_)) => Part::failed(),
             Some(Ok(false)) => {
                 let known = sure(case, program, false, State::at(at));
                 fold.ask_again(known.due);

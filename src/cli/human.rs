@@ -97,6 +97,10 @@ impl Story<'_> {
         }
         out.push_str(&table.lines(0));
         for (name, source) in self.summary.sources.iter() {
+            if !source.undecided.is_empty() {
+                let by = listed(&source.undecided);
+                let _ = writeln!(out, "{WARNING}undecided{WARNING:#} because of {BOLD}{name}{BOLD:#}: {by}");
+            }
             tell_holes(name, source, self.detail, out);
             for problem in &source.problems {
                 let _ = writeln!(
@@ -271,11 +275,13 @@ fn source_row(name: &str, source: &SourceSummary) -> Vec<(String, Style)> {
 
 /// ` (12 after_recording, 3 gap)`, or nothing.
 fn reasons(by: &Named<u64>) -> String {
-    if by.is_empty() {
-        return String::new();
-    }
+    if by.is_empty() { String::new() } else { format!(" ({})", listed(by)) }
+}
+
+/// `12 after_recording, 3 gap`.
+fn listed(by: &Named<u64>) -> String {
     let each: Vec<_> = by.iter().map(|(reason, count)| format!("{} {reason}", thousands(*count))).collect();
-    format!(" ({})", each.join(", "))
+    each.join(", ")
 }
 
 fn severities(critical: u64, warning: u64, info: u64, known: u64) -> String {

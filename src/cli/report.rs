@@ -91,6 +91,7 @@ fn of_source(source: &SourceReport) -> SourceSummary {
         outside: source.outside,
         lone: source.lone,
         unattached: source.unattached,
+        undecided: by_reason(&source.undecided),
         from: Moment(source.from.unwrap_or(Time::MIN)),
         to: Moment(source.to.unwrap_or(Time::MAX)),
         files: source.files,

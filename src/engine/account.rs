@@ -33,6 +33,8 @@ pub struct FlowAccount {
     pub unattached: Vec<u64>,
     /// Records whose effect had been seen before, one count a step.
     pub redelivered: Vec<u64>,
+    /// What checks could not judge, by the evidence source that leaves it open: one a source of the plan.
+    pub undecided_by_source: Vec<ByReason>,
     /// Limits that were hit: name, and how often.
     pub limits: Vec<(String, u64)>,
 }

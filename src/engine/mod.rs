@@ -43,7 +43,7 @@ use crate::model::finding::Finding;
 use crate::model::observation::Batch;
 use crate::model::time::Time;
 use crate::model::{FlowId, SourceId, StepId};
-use account::{Account, CheckAccount, FlowAccount};
+use account::{Account, ByReason, CheckAccount, FlowAccount};
 use clocks::Clocks;
 use filter::Filter;
 use join::Tie;
@@ -212,6 +212,7 @@ impl Engine {
             observations: vec![0; flow.steps.len()],
             unattached: vec![0; flow.steps.len()],
             redelivered: vec![0; flow.steps.len()],
+            undecided_by_source: vec![ByReason::default(); plan.sources.len()],
             ..FlowAccount::default()
         });
         let state = State {

@@ -1,6 +1,6 @@
 //! The engine's whole state as bytes.
 //!
-//! Version 1: `"TLSN"`, a little-endian u16 version, then the state in postcard's format.
+//! Version 2: `"TLSN"`, a little-endian u16 version, then the state in postcard's format.
 
 use super::clocks::Clocks;
 use super::{Engine, Pace, State};
@@ -8,7 +8,7 @@ use crate::flow::plan::Plan;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 4] = b"TLSN";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Why a snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -61,7 +61,7 @@ impl Engine {
                     Verdict::NotApplicable => Judged::NotApplicable,
                     Verdict::Passed => Judged::Passed,
                     Verdict::Pending => Judged::Pending,
-                    Verdict::Undecided(reason) => Judged::Undecided(reason),
+                    Verdict::Undecided(doubt) => Judged::Undecided(doubt.reason),
                     Verdict::Broken(class, status) => {
                         Judged::Broken(check.class.unwrap_or(class), check.severity_of(class), status)
                     }

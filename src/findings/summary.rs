@@ -110,6 +110,9 @@ pub struct SourceSummary {
     pub lone: u64,
     /// Observations that joined no transaction.
     pub unattached: u64,
+    /// What checks could not judge because of it, by reason. A check that no source keeps from judging
+    /// (`limit`, `expression`) is counted nowhere here.
+    pub undecided: Named<u64>,
     /// The oldest event time; null where there is none.
     pub from: Moment,
     /// The newest event time; null where there is none.
@@ -237,6 +240,7 @@ impl SourceSummary {
             outside: 0,
             lone: 0,
             unattached: 0,
+            undecided: Named::default(),
             from: Moment(Time::MIN),
             to: Moment(Time::MAX),
             files: 0,

@@ -2,7 +2,7 @@
 
 use super::coverage::Hole;
 use super::recording::PartNames;
-use crate::engine::account::Account;
+use crate::engine::account::{Account, ByReason};
 use crate::extract::counts::Counts;
 use crate::model::finding::Finding;
 use crate::model::time::Time;
@@ -47,6 +47,8 @@ pub struct SourceReport {
     pub lone: u64,
     /// Observations that joined no transaction.
     pub unattached: u64,
+    /// What checks could not judge because of it.
+    pub undecided: ByReason,
     /// The oldest event time that counts.
     pub from: Option<Time>,
     /// The newest event time that counts.

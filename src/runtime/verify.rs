@@ -6,6 +6,7 @@ use super::play::{PlayOptions, Played, play};
 use super::recording::Recording;
 use crate::config::Config;
 use crate::engine::Pace;
+use crate::engine::account::Account;
 use crate::flow::format::Lateness;
 use crate::flow::plan::Plan;
 use crate::model::time::{Span, Time};
@@ -58,16 +59,7 @@ pub fn verify(
     let (driver, recording, played) = run(config, plan.clone(), options, interrupted, progress)?;
     let account = driver.account().clone();
     let mut sources = played.sources;
-    for source in &mut sources {
-        source.unattached = plan
-            .flows
-            .iter()
-            .zip(&account.flows)
-            .flat_map(|(flow, account)| flow.steps.iter().zip(&account.unattached))
-            .filter(|(step, _)| step.reads == source.name)
-            .map(|(_, count)| count)
-            .sum();
-    }
+    sources.iter_mut().for_each(|source| attribute(source, &plan, &account));
     Ok(Report {
         account,
         findings: driver.into_findings(),
@@ -76,6 +68,20 @@ pub fn verify(
         parts: recording.part_names(),
         interrupted: played.interrupted,
     })
+}
+
+/// What the engine counted of a source's observations, and of what it leaves open.
+fn attribute(source: &mut SourceReport, plan: &Plan, account: &Account) {
+    for (flow, account) in plan.flows.iter().zip(&account.flows) {
+        let of_steps = flow.steps.iter().zip(&account.unattached);
+        source.unattached +=
+            of_steps.filter(|(step, _)| step.reads == source.name).map(|(_, count)| count).sum::<u64>();
+        for (id, counts) in (0..).zip(&account.undecided_by_source) {
+            if plan.sources[plan.root(id) as usize].name == source.name {
+                source.undecided.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            }
+        }
+    }
 }
 
 /// Plays all recordings into an engine.

@@ -103,6 +103,7 @@ fn comparable(account: &Account) -> Vec<FlowAccount> {
         inconsistent: flow.inconsistent,
         undecided: flow.undecided,
         checks: flow.checks.clone(),
+        undecided_by_source: flow.undecided_by_source.clone(),
         unattached: flow.unattached.clone(),
         redelivered: flow.redelivered.clone(),
         ..FlowAccount::default()
@@ -152,6 +153,7 @@ pub fn differences(plan: &Plan, expected: &Outcome, actual: &Outcome, repeated: 
             compare("unattached", format!("{:?}", left.unattached), format!("{:?}", right.unattached));
         }
         compare("redelivered", format!("{:?}", left.redelivered), format!("{:?}", right.redelivered));
+        compare("by source", format!("{:?}", left.undecided_by_source), format!("{:?}", right.undecided_by_source));
         let counts = |a: Option<&CheckAccount>| format!("{a:?}");
         for (n, check) in flow.checks.iter().enumerate() {
             compare(&check.name, counts(left.checks.get(n)), counts(right.checks.get(n)));

@@ -13,7 +13,7 @@ use throughline::model::time::{Span, Time};
 use throughline::model::value::Value;
 use throughline::model::verdict::{Class, Reason, Status};
 
-const EXPRESSION: Say = Say::Unknown(Lack::Because(Reason::Expression));
+const EXPRESSION: Say = Say::Unknown(Lack::Because(Reason::Expression, None));
 
 /// `agree: [a.x, b.y]`.
 pub fn agree(view: &View, fields: &[FieldRef], tolerance: Option<&Value>, within: Option<Span>) -> Parts {
