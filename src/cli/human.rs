@@ -5,7 +5,7 @@ use super::Exit;
 use super::table::{Table, thousands};
 use crate::findings::record::Record;
 use crate::findings::sentence::{self, BOLD, DIM};
-use crate::findings::summary::{CheckSummary, FlowSummary, Named, SourceSummary, Summary, Vacuous};
+use crate::findings::summary::{CheckSummary, FlowSummary, Named, SourceSummary, Stray, Summary, Vacuous};
 use crate::findings::{Names, order};
 use crate::model::finding::Finding;
 use crate::model::verdict::Severity;
@@ -71,7 +71,7 @@ impl Story<'_> {
         let mut out = String::new();
         if self.detail > Detail::Quiet {
             for (name, flow) in self.summary.flows.iter() {
-                tell_flow(name, flow, &mut out);
+                tell_flow(name, flow, self.detail, &mut out);
                 if self.detail == Detail::Verbose {
                     tell_steps(flow, &mut out);
                 }
@@ -169,7 +169,7 @@ impl Story<'_> {
     }
 }
 
-fn tell_flow(name: &str, flow: &FlowSummary, out: &mut String) {
+fn tell_flow(name: &str, flow: &FlowSummary, detail: Detail, out: &mut String) {
     let mut table = Table::default();
     let heading = ["", "judged", "passed", "broken", "undecided", ""].map(|cell| (cell.to_string(), DIM));
     table.row(heading);
@@ -187,14 +187,15 @@ fn tell_flow(name: &str, flow: &FlowSummary, out: &mut String) {
     out.push_str(&table.lines(0));
     for (step, counts) in flow.steps.iter() {
         let troubles = [
-            (counts.unattached, "observations joined no transaction"),
-            (counts.not_keys, "key values are no keys: empty text, objects, true or false"),
-            (counts.when_errors, "records on which its `when` failed, which is no match"),
-            (counts.key_errors, "values of `key` or `dedupe_by` failed, which is null"),
-            (counts.keep_errors, "values of `keep` failed, which is null"),
+            (counts.unattached, "observations joined no transaction", &counts.unattached_samples[..]),
+            (counts.not_keys, "key values are no keys: empty text, objects, true or false", &[]),
+            (counts.when_errors, "records on which its `when` failed, which is no match", &[]),
+            (counts.key_errors, "values of `key` or `dedupe_by` failed, which is null", &[]),
+            (counts.keep_errors, "values of `keep` failed, which is null", &[]),
         ];
-        for (count, trouble) in troubles.into_iter().filter(|(count, _)| *count > 0) {
+        for (count, trouble, samples) in troubles.into_iter().filter(|(count, ..)| *count > 0) {
             let _ = writeln!(out, "  {WARNING}{}{WARNING:#} `{step}`: {trouble}", thousands(count));
+            samples.iter().take(detail.samples()).for_each(|stray| tell_stray(stray, out));
         }
     }
     for (limit, count) in flow.limits.iter() {
@@ -204,6 +205,17 @@ fn tell_flow(name: &str, flow: &FlowSummary, out: &mut String) {
             thousands(*count)
         );
     }
+}
+
+/// Where an observation stands that joined nothing, and by which keys it could have.
+fn tell_stray(stray: &Stray, out: &mut String) {
+    let _ = write!(out, "    {}  {DIM}{}{DIM:#}", stray.place, stray.time.0);
+    for (name, values) in stray.keys.iter() {
+        values.iter().for_each(|value| {
+            let _ = write!(out, "  {name}={}", sentence::Shown(value));
+        });
+    }
+    out.push_str(if stray.keys.is_empty() { "  no key\n" } else { "\n" });
 }
 
 fn tell_steps(flow: &FlowSummary, out: &mut String) {

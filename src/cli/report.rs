@@ -1,7 +1,8 @@
 //! The account of the engine and the sources, with names.
 
-use crate::engine::account::{Account, ByReason, CheckAccount, FlowAccount};
+use crate::engine::account::{self, Account, ByReason, CheckAccount, FlowAccount};
 use crate::extract::counts::Counts;
+use crate::findings::Names;
 use crate::findings::record::Moment;
 use crate::findings::summary::*;
 use crate::flow::plan::{Flow, Plan};
@@ -15,6 +16,7 @@ use crate::sources::file::LocateError;
 /// What a run found out, in numbers; findings aside.
 pub fn summary(report: &Report, plan: &Plan) -> Summary {
     let accounts = &report.account.flows;
+    let names = Names { plan, places: &report.parts };
     let mut undecided = ByReason::default();
     for account in accounts {
         undecided.iter_mut().zip(account.undecided).for_each(|(sum, count)| *sum += count);
@@ -30,7 +32,7 @@ pub fn summary(report: &Report, plan: &Plan) -> Summary {
         flows: (0..)
             .zip(&plan.flows)
             .zip(accounts)
-            .map(|((id, flow), account)| (flow.name.clone(), of_flow(id, flow, account, &report.counts)))
+            .map(|((id, flow), account)| (flow.name.clone(), of_flow(id, account, &report.counts, names)))
             .collect(),
         sources: report.sources.iter().map(|source| (source.name.clone(), of_source(source))).collect(),
         interrupted: report.interrupted,
@@ -38,13 +40,21 @@ pub fn summary(report: &Report, plan: &Plan) -> Summary {
     }
 }
 
-fn of_flow(id: FlowId, flow: &Flow, account: &FlowAccount, counts: &Counts) -> FlowSummary {
+fn of_flow(id: FlowId, account: &FlowAccount, counts: &Counts, names: Names<'_>) -> FlowSummary {
+    let flow = &names.plan.flows[id as usize];
     let at = |counts: &[u64], step: usize| counts.get(step).copied().unwrap_or_default();
     let step = |step: usize| {
         let counted = counts.step(id, step as StepId);
         StepSummary {
             observations: at(&account.observations, step),
             unattached: at(&account.unattached, step),
+            unattached_samples: account
+                .strays
+                .get(step)
+                .into_iter()
+                .flatten()
+                .map(|s| of_stray(s, flow, step, names))
+                .collect(),
             redelivered: at(&account.redelivered, step),
             null_keys: counted.null_keys,
             not_keys: counted.not_keys,
@@ -69,6 +79,15 @@ fn of_flow(id: FlowId, flow: &Flow, account: &FlowAccount, counts: &Counts) -> F
         steps: flow.steps.iter().enumerate().map(|(at, named)| (named.name.clone(), step(at))).collect(),
         limits: account.limits.iter().filter(|(_, count)| *count > 0).cloned().collect(),
     }
+}
+
+fn of_stray(stray: &account::Stray, flow: &Flow, step: usize, names: Names<'_>) -> Stray {
+    let mut keys = Named::<Vec<String>>::default();
+    for (name, value) in &stray.keys {
+        keys.entry(&flow.keys[*name as usize].name).push(value.clone());
+    }
+    let place = names.places.place(flow.steps[step].source, stray.position);
+    Stray { place, time: Moment(stray.time), keys }
 }
 
 fn of_check(account: &CheckAccount) -> CheckSummary {

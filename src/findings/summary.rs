@@ -71,12 +71,14 @@ pub struct CheckSummary {
 }
 
 /// One step.
-#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct StepSummary {
     /// Observations that matched it.
     pub observations: u64,
     /// Those that joined no transaction.
     pub unattached: u64,
+    /// The earliest of these.
+    pub unattached_samples: Vec<Stray>,
     /// Those whose effect had been seen before.
     pub redelivered: u64,
     /// Key values that were null or absent.
@@ -89,6 +91,17 @@ pub struct StepSummary {
     pub key_errors: u64,
     /// Errors of expressions in `keep`: null.
     pub keep_errors: u64,
+}
+
+/// An observation that joined no transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Stray {
+    /// Where it stands, such as `events.jsonl:12`.
+    pub place: String,
+    /// When it happened.
+    pub time: Moment,
+    /// Its keys: each name with its values.
+    pub keys: Named<Vec<String>>,
 }
 
 /// One source.
@@ -191,6 +204,18 @@ impl<T> Named<T> {
     /// The entry with this name.
     pub fn get(&self, name: &str) -> Option<&T> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// The value of this name, a new one at the end where there is none yet.
+    pub fn entry(&mut self, name: &str) -> &mut T
+    where
+        T: Default,
+    {
+        let at = self.0.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            self.0.push((name.to_owned(), T::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
     }
 
     /// Names and values in order.

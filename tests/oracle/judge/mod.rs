@@ -10,7 +10,7 @@ use super::evidence::{self, Lack, worst};
 use super::join::{Joined, Transaction, join};
 use super::view::View;
 use std::collections::BTreeMap;
-use throughline::engine::account::{CheckAccount, FlowAccount};
+use throughline::engine::account::{CheckAccount, FlowAccount, Stray};
 use throughline::flow::plan::{Check, Flow, Form};
 use throughline::model::time::Time;
 use throughline::model::verdict::{Class, Reason, Severity, Status};
@@ -76,10 +76,12 @@ pub fn judge(case: &Case) -> Vec<FlowReport> {
 fn judge_flow(case: &Case, flow_id: FlowId) -> FlowReport {
     let flow = case.flow(flow_id);
     let joined = join(case, flow_id);
+    let unattached = unattached(case, flow, &joined);
     let mut account = FlowAccount {
         checks: vec![CheckAccount::default(); flow.checks.len()],
         observations: (0..flow.steps.len()).map(|s| count(case.of(flow_id).filter(|o| o.step as usize == s))).collect(),
-        unattached: unattached(case, flow, &joined),
+        unattached: unattached.iter().map(|strays| strays.len() as u64).collect(),
+        strays: unattached.iter().map(|strays| samples(strays)).collect(),
         redelivered: vec![0; flow.steps.len()],
         undecided_by_source: vec![Default::default(); case.plan.sources.len()],
         ..FlowAccount::default()
@@ -263,18 +265,23 @@ fn count_transaction(account: &mut FlowAccount, verdicts: &[Verdict]) {
     }
 }
 
-/// Observations that joined nothing, one count a step; one without a key that a schedule expects is at home.
-fn unattached(case: &Case, flow: &Flow, joined: &Joined) -> Vec<u64> {
+/// Observations that joined nothing, by step; one without a key that a schedule expects is at home.
+fn unattached<'c>(case: &Case, flow: &Flow, joined: &Joined<'c>) -> Vec<Vec<&'c Observation>> {
     let scheduled =
         |step| flow.checks.iter().any(|c| matches!(c.form, Form::Schedule { expect, .. } if expect == step));
     let usable = |o: &Observation| o.keys.iter().any(|(name, _)| flow.keys[*name as usize].rank.is_some());
-    let stray = |step| {
-        let home = move |o: &&&Observation| {
-            o.step == step && if usable(o) { waited_for(case, flow, o) } else { !scheduled(step) }
-        };
-        joined.unattached.iter().filter(home)
-    };
-    (0..flow.steps.len()).map(|step| count(stray(step as StepId))).collect()
+    let lost = |o: &&Observation| if usable(o) { waited_for(case, flow, o) } else { !scheduled(o.step) };
+    let mut steps = vec![Vec::new(); flow.steps.len()];
+    joined.unattached.iter().copied().filter(lost).for_each(|o| steps[o.step as usize].push(o));
+    steps
+}
+
+/// The earliest five of a step, as they are shown.
+fn samples(strays: &[&Observation]) -> Vec<Stray> {
+    let mut strays = strays.to_vec();
+    strays.sort_by_key(|o| (o.time, o.position));
+    let shown = |o: &&Observation| Stray { time: o.time, position: o.position, keys: o.keys.clone() };
+    strays.iter().take(5).map(shown).collect()
 }
 
 /// Whether the sources of all that could bind an observation have gone beyond the reach of a binding.
