@@ -2,9 +2,11 @@
 
 use assert_cmd::cargo::CommandCargoExt;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 const FLOW: &str = r#"
 flow: order
@@ -383,20 +385,87 @@ fn a_reader_that_leaves_is_no_error() {
     assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(1), ""));
 }
 
-/// A pipe that nobody closes keeps the program waiting; Ctrl-C ends it in good order.
+/// A pipe that says no more, without being closed, keeps the program waiting; Ctrl-C ends it at once. What the pipe
+/// had said by then is judged.
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_in_130() {
-    let case = Case::new("");
-    let pipe = case.path("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let child = case.command("verify --format json").env("EVENTS", &pipe).stdout(Stdio::piped()).spawn().unwrap();
-    let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
-    std::io::Write::write_all(&mut writer, all_good().as_bytes()).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let interrupt = || Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap();
-    assert!(interrupt().success());
-    drop(writer);
-    let ran = Ran::of(child.wait_with_output().unwrap()).exits(130);
-    assert_eq!(ran.json()["interrupted"], true);
+fn ctrl_c_on_a_silent_pipe_ends_in_130_with_the_verdict_so_far() {
+    for threads in [1, 3] {
+        let pipe = Pipe::new();
+        let mut running = pipe.read_by(&format!("verify --format json --threads {threads}"));
+        let mut writer = fs::OpenOptions::new().write(true).open(&pipe.path).unwrap();
+        writer.write_all(one_lost().as_bytes()).unwrap();
+        // Blank lines are no records; that so many could be written shows that the records before them were read.
+        writer.write_all(&[b'\n'; 1 << 20]).unwrap();
+        running.waits().interrupt();
+        let ran = running.ends_by_itself().exits(130);
+        assert_eq!(ran.json()["interrupted"], true);
+        assert_eq!(ran.json()["transactions"], serde_json::json!({"consistent": 2, "inconsistent": 1, "undecided": 0}));
+        assert_eq!(ran.json()["sources"]["events"]["records"], 7);
+        drop(writer);
+    }
+}
+
+/// Nobody ever opens the pipe to write.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_the_wait_for_a_pipe_without_a_writer() {
+    let pipe = Pipe::new();
+    for command in ["verify", "trace o-1"] {
+        let mut running = pipe.read_by(command);
+        running.waits().interrupt();
+        running.ends_by_itself().exits(130);
+    }
+}
+
+#[cfg(unix)]
+struct Pipe {
+    case: Case,
+    path: PathBuf,
+}
+
+#[cfg(unix)]
+impl Pipe {
+    fn new() -> Pipe {
+        let case = Case::new("");
+        let path = case.path("pipe");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        Pipe { case, path }
+    }
+
+    fn read_by(&self, arguments: &str) -> Running {
+        let mut command = self.case.command(arguments);
+        let command = command.env("EVENTS", &self.path).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running(command.spawn().unwrap())
+    }
+}
+
+/// A program that has been started.
+#[cfg(unix)]
+struct Running(std::process::Child);
+
+#[cfg(unix)]
+impl Running {
+    /// Lets it come to where it waits.
+    fn waits(&mut self) -> &Running {
+        thread::sleep(Duration::from_millis(500));
+        assert_eq!(self.0.try_wait().unwrap(), None, "it waits for the pipe");
+        self
+    }
+
+    fn interrupt(&self) {
+        assert!(Command::new("kill").arg("-INT").arg(self.0.id().to_string()).status().unwrap().success());
+    }
+
+    fn ends_by_itself(mut self) -> Ran {
+        let begun = Instant::now();
+        while self.0.try_wait().unwrap().is_none() {
+            if begun.elapsed() > Duration::from_secs(10) {
+                self.0.kill().unwrap();
+                panic!("it goes on waiting for the pipe");
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ran::of(self.0.wait_with_output().unwrap())
+    }
 }

@@ -26,7 +26,7 @@ pub fn trace(
     plan: Arc<Plan>,
     options: &VerifyOptions,
     key: &str,
-    interrupted: &AtomicBool,
+    interrupted: &Arc<AtomicBool>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Traced, VerifyError> {
     let flows = plan.flows.len();

@@ -53,7 +53,7 @@ pub fn verify(
     config: &Config,
     plan: Arc<Plan>,
     options: &VerifyOptions,
-    interrupted: &AtomicBool,
+    interrupted: &Arc<AtomicBool>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, VerifyError> {
     let (driver, recording, played) = run(config, plan.clone(), options, interrupted, progress)?;
@@ -89,7 +89,7 @@ pub(super) fn run(
     config: &Config,
     plan: Arc<Plan>,
     options: &VerifyOptions,
-    interrupted: &AtomicBool,
+    interrupted: &Arc<AtomicBool>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Driver, Recording, Played), VerifyError> {
     let (config, plan) = settled(config, plan, options.settle);

@@ -61,7 +61,7 @@ impl Project {
     }
 
     fn verify(&self, options: &VerifyOptions) -> Report {
-        verify(&self.config, self.plan.clone(), options, &AtomicBool::new(false), &mut |_| {}).unwrap()
+        verify(&self.config, self.plan.clone(), options, &Arc::default(), &mut |_| {}).unwrap()
     }
 }
 
@@ -108,7 +108,7 @@ fn a_transaction_is_traced_from_its_key() {
     let project = Project::new(&log(), "");
     let options = VerifyOptions::default();
     let ask = |key: &str| {
-        let uninterrupted = AtomicBool::new(false);
+        let uninterrupted = Arc::default();
         trace(&project.config, project.plan.clone(), &options, key, &uninterrupted, &mut |_| {}).unwrap()
     };
     let traced = ask("o1");
