@@ -12,13 +12,14 @@ use crate::model::verdict::{Doubt, Reason};
 /// Why a check does not apply to a transaction.
 pub(super) fn not_applicable(case: &Case<'_>) -> String {
     let name = |s: &_| case.name(*s);
-    if let Some(step) = case.check.unless.iter().find(|s| given::present(case, **s)) {
+    let applicable = super::fold(case).applicable;
+    if applicable && let Some(step) = case.check.unless.iter().find(|s| given::present(case, **s)) {
         return format!("{} came", name(step));
     }
     let steps = case.check.form.steps();
     let names = listed(steps.iter().map(name), "or");
     match &case.check.form {
-        _ if super::fold(case).applicable => {
+        _ if applicable => {
             let lacking = case.check.given.iter().filter(|s| !given::present(case, **s));
             format!("there is no {}", listed(lacking.map(name), "and no"))
         }

@@ -204,9 +204,8 @@ impl Engine {
             for by in values_of(check, &view) {
                 let case = Case { plan: &plan, flow_id, check, view: &view, evidence: &self.state.evidence, by };
                 let mut outcome = checks::judge(&case);
-                if outcome.verdict != Verdict::NotApplicable && (view.limited || force && outcome.due != Time::MAX) {
-                    outcome.verdict = Verdict::Undecided(Reason::Limit.into());
-                    outcome.due = Time::MAX;
+                if view.limited || force && outcome.due != Time::MAX {
+                    outcome = limited(outcome);
                 }
                 left.due = left.due.min(outcome.due);
                 if self.clocks[flow_id as usize].of_check[number] == clock {
@@ -358,6 +357,14 @@ pub(super) fn values_of<'a>(check: &'a Check, view: &'a View) -> impl Iterator<I
     let once = (check.by.is_none() && transaction).then_some(None);
     let each = view.keys().iter().enumerate().filter(move |(_, k)| Some(k.name) == check.by);
     once.into_iter().chain(each.map(|(at, _)| Some(at as u32)))
+}
+
+/// What a limit makes of a judgement: not all of the transaction is here.
+pub(super) fn limited(outcome: Outcome) -> Outcome {
+    match outcome.verdict {
+        Verdict::NotApplicable => outcome,
+        _ => Outcome { verdict: Verdict::Undecided(Reason::Limit.into()), due: Time::MAX, ..outcome },
+    }
 }
 
 fn said(outcome: &Outcome) -> Option<Said> {

@@ -9,7 +9,7 @@ use crate::model::finding::Finding;
 use crate::model::observation::Batch;
 use crate::model::verdict::Status;
 use crate::model::{CheckId, FlowId, key};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -65,6 +65,18 @@ impl Driver {
     /// The findings by flow, check, key and by.
     pub fn into_findings(self) -> Vec<Finding> {
         self.findings.into_values().collect()
+    }
+
+    /// The own keys of the flow's transactions, open or closed, that have a key of this value; first the one whose own
+    /// key it is.
+    pub fn owners(&mut self, flow: FlowId, value: &str) -> io::Result<Vec<String>> {
+        let mut owners: BTreeSet<String> = self.engine.owners(flow, value).into_iter().collect();
+        for (_, hash) in self.engine.hashes(flow, value) {
+            let archived = self.archive.recall(hash)?;
+            owners.extend(archived.iter().filter_map(|state| Engine::archived_owner(state, flow, value)));
+        }
+        let own = owners.take(value);
+        Ok(own.into_iter().chain(owners).collect())
     }
 
     /// Everything about the transaction of `flow` whose own key is `own`, whether it is open or closed.
