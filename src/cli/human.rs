@@ -3,14 +3,13 @@
 
 use super::Exit;
 use super::table::{Table, thousands};
+use crate::findings::Names;
+use crate::findings::digest::Digest;
 use crate::findings::record::Record;
 use crate::findings::sentence::{self, BOLD, DIM};
 use crate::findings::summary::{CheckSummary, FlowSummary, Named, SourceSummary, Stray, Summary, Vacuous};
-use crate::findings::{Names, order};
-use crate::model::finding::Finding;
 use crate::model::verdict::Severity;
 use anstyle::{AnsiColor, Style};
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Good news.
@@ -33,7 +32,7 @@ pub enum Detail {
 
 impl Detail {
     /// How many findings are spelt out.
-    fn findings(self) -> usize {
+    pub fn findings(self) -> usize {
         match self {
             Detail::Quiet => 0,
             Detail::Normal => 10,
@@ -53,12 +52,10 @@ pub struct Story<'a> {
     pub summary: &'a Summary,
     /// What a green verdict would be silent about.
     pub vacuous: &'a [Vacuous],
-    /// The findings, sorted.
-    pub findings: &'a [Finding],
+    /// The findings.
+    pub digest: &'a Digest,
     /// The names of their indexes.
     pub names: Names<'a>,
-    /// Whether a finding is known from an earlier run.
-    pub known: &'a dyn Fn(&Finding) -> bool,
     /// How it ends.
     pub exit: Exit,
     /// How much is told.
@@ -79,6 +76,13 @@ impl Story<'_> {
             }
             self.tell_sources(&mut out);
             self.tell_findings(&mut out);
+            for (limit, count) in self.summary.limits.iter() {
+                let count = thousands(*count);
+                let _ = writeln!(
+                    out,
+                    "{WARNING}limit{WARNING:#} `{limit}` was hit: {count} findings waited in a temporary file; none is missing"
+                );
+            }
             for vacuous in self.vacuous {
                 let _ = writeln!(out, "{WARNING}warning{WARNING:#}: {vacuous}");
             }
@@ -122,22 +126,23 @@ impl Story<'_> {
     }
 
     fn tell_findings(&self, out: &mut String) {
-        let new = || self.findings.iter().filter(|finding| !(self.known)(finding));
-        let shown = order::worst(new(), self.detail.findings());
+        let shown = self.digest.worst();
         for finding in &shown {
             let _ = writeln!(out, "{}", Record::of(finding, self.names));
         }
-        let mut rest: BTreeMap<(u16, u16), usize> = BTreeMap::new();
-        new().for_each(|finding| *rest.entry((finding.flow, finding.check)).or_default() += 1);
-        shown.iter().for_each(|finding| *rest.entry((finding.flow, finding.check)).or_default() -= 1);
-        let more: usize = rest.values().sum();
+        let rest = self.digest.new_by_check().map(|(about, count)| {
+            let shown = shown.iter().filter(|finding| (finding.flow, finding.check) == about);
+            (about, count - shown.count() as u64)
+        });
+        let rest: Vec<_> = rest.filter(|(_, count)| *count > 0).collect();
+        let more: u64 = rest.iter().map(|(_, count)| count).sum();
         if more > 0 {
-            let of = rest.iter().filter(|(_, count)| **count > 0).map(|((flow, check), count)| {
+            let of = rest.iter().map(|((flow, check), count)| {
                 let flow = &self.names.plan.flows[*flow as usize];
-                format!("{} {} / {}", thousands(*count as u64), flow.name, flow.checks[*check as usize].name)
+                format!("{} {} / {}", thousands(*count), flow.name, flow.checks[*check as usize].name)
             });
             let of: Vec<_> = of.collect();
-            let _ = writeln!(out, "… and {} more: {}.", thousands(more as u64), of.join(", "));
+            let _ = writeln!(out, "… and {} more: {}.", thousands(more), of.join(", "));
             let _ =
                 writeln!(out, "{DIM}`--findings FILE` writes all of them, `trace KEY` shows one transaction.{DIM:#}\n");
         }
@@ -312,19 +317,36 @@ fn severities(critical: u64, warning: u64, info: u64, known: u64) -> String {
 mod tests {
     use super::*;
     use crate::findings::{sample, summary};
+    use crate::model::finding::Finding;
 
     fn told(exit: Exit, findings: &[Finding], known: bool, detail: Detail) -> String {
+        told_of(&sample::summary(), exit, findings, known, detail)
+    }
+
+    fn told_of(summary: &Summary, exit: Exit, findings: &[Finding], known: bool, detail: Detail) -> String {
         let plan = sample::plan();
-        let summary = sample::summary();
-        let vacuous = summary::vacuous(&summary, &plan);
+        let vacuous = summary::vacuous(summary, &plan);
         let names = sample::names(&plan);
-        let story = Story { summary: &summary, vacuous: &vacuous, findings, names, known: &|_| known, exit, detail };
+        let mut digest = Digest::new(detail.findings());
+        findings.iter().for_each(|finding| digest.take(finding, known, true));
+        let story = Story { summary, vacuous: &vacuous, digest: &digest, names, exit, detail };
         anstream::adapter::strip_str(&story.tell()).to_string()
     }
 
     #[test]
     fn a_run_is_told_from_the_account_to_the_verdict() {
         insta::assert_snapshot!(told(Exit::Findings, &[sample::finding()], false, Detail::Normal));
+    }
+
+    #[test]
+    fn limits_of_the_run_are_told_by_name() {
+        let mut summary = sample::summary();
+        assert!(!told_of(&summary, Exit::Good, &[], false, Detail::Normal).contains("limit"));
+        summary.limits = [("findings_held_bytes_max".to_owned(), 1234)].into_iter().collect();
+        let told = told_of(&summary, Exit::Good, &[], false, Detail::Normal);
+        let line =
+            "limit `findings_held_bytes_max` was hit: 1,234 findings waited in a temporary file; none is missing\n";
+        assert!(told.contains(line), "{told}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::model::time::Time;
 use crate::model::verdict::Reason;
 use crate::model::{FlowId, StepId};
 use crate::runtime::coverage::Hole;
+use crate::runtime::findings::Findings;
 use crate::runtime::verify::{self, PartNames, Report, SourceReport, Unreadable};
 use crate::sources::file::LocateError;
 
@@ -35,6 +36,7 @@ pub fn summary(report: &Report, plan: &Plan) -> Summary {
             .map(|((id, flow), account)| (flow.name.clone(), of_flow(id, account, &report.counts, names)))
             .collect(),
         sources: report.sources.iter().map(|source| (source.name.clone(), of_source(source))).collect(),
+        limits: limit("findings_held_bytes_max", report.findings.beyond_memory()),
         interrupted: report.interrupted,
         ..Summary::default()
     }
@@ -153,12 +155,17 @@ pub fn unreadable(failed: &Unreadable, plan: &Plan) -> Report {
     };
     Report {
         account: Account { flows: flows.collect() },
-        findings: Vec::new(),
+        findings: Findings::default(),
         sources: failed.0.iter().map(source).collect(),
         counts: Counts::default(),
         parts: PartNames::default(),
         interrupted: false,
     }
+}
+
+/// A limit that was hit so often.
+fn limit(name: &str, count: u64) -> Named<u64> {
+    [(name.to_owned(), count)].into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
 fn by_reason(counts: &ByReason) -> Named<u64> {

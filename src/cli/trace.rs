@@ -1,4 +1,4 @@
-//! `throughline trace KEY`: the transactions that have a key, from recordings, from its records to its conclusions.
+//! `throughline trace KEY`: the transactions that have a key, from their records to their conclusions.
 
 use super::human::WARNING;
 use super::progress::Bar;

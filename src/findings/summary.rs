@@ -23,6 +23,9 @@ pub struct Summary {
     pub sources: Named<SourceSummary>,
     /// Findings of the run.
     pub findings: FindingCounts,
+    /// Limits of the run as a whole that were hit, and how often. Findings beyond `findings_held_bytes_max` waited in a
+    /// temporary file; none is missing.
+    pub limits: Named<u64>,
     /// What a green verdict would be silent about; empty where the verdict rests on evidence.
     pub vacuous: Vec<String>,
     /// The run was interrupted: the numbers are those of what had been read by then.

@@ -40,12 +40,9 @@ pub enum VerifyError {
     /// Some sources cannot be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// The archive of closed transactions failed.
-    #[error(
-        "closed transactions could not be kept in the folder for temporary files: {0}; \
-         make room there, or name another folder in TMPDIR"
-    )]
-    Archive(#[from] io::Error),
+    /// What does not stay in memory could not be kept.
+    #[error("closed transactions and findings could not be kept: {0}")]
+    Temporary(#[from] io::Error),
 }
 
 /// Plays all recordings to their end. `interrupted` stops it in good order; what it has found by then is told.
