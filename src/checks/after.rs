@@ -8,8 +8,8 @@
 //! ```
 
 use super::evidence::Known;
-use super::explain::{Looked, Story, listed};
 use super::outcome::{Fold, Outcome, Part};
+use super::story::{Looked, Story, listed};
 use super::view::{Effect, Record};
 use super::{Case, anchors};
 use crate::flow::plan::{After, Anchor, Carries, Count, Deadline, Expect, Field, FieldRef};
@@ -46,7 +46,7 @@ pub(super) fn judge(case: &Case<'_>, after: &After) -> Fold {
     for anchor in anchors {
         let time = case.first(anchor).time;
         let Some(window) = window(after, time) else {
-            fold.add(Part::Undecided(Reason::Expression), anchor.first, time, None);
+            fold.add(Part::failed(), anchor.first, time, None);
             continue;
         };
         let reach = if window.deadline == Time::MAX { time } else { window.give_up };
@@ -127,7 +127,7 @@ fn judge_item(
 ) -> Part {
     let needed = match item.count {
         Ok(needed) => needed,
-        Err(reason) => return Part::Undecided(reason),
+        Err(reason) => return Part::Undecided(reason.into()),
     };
     let a = case.first(anchor);
     let (mut inside, mut later) = (0, 0);
@@ -293,7 +293,7 @@ impl Told<'_> {
                     _ => format!("only {came} of {needed} {b} came {when}{}", since.replace(", nor", " or")),
                 })
             }
-            (Part::Undecided(Reason::Expression), Err(_)) => self.bad_count(&b),
+            (Part::Undecided(_), Err(_)) => self.bad_count(&b),
             _ => None,
         }
     }

@@ -1,8 +1,8 @@
 //! `agree: [a.x, b.y]`: every effect, of those steps that came, has the same value.
 
 use super::Case;
-use super::explain::{Story, listed};
 use super::outcome::{Fold, Outcome, Part};
+use super::story::{Story, listed};
 use super::values::{At, after_a_change, change_times, distinct, each_change, healed_after, look, operand, same, show};
 use crate::flow::expression::Operand;
 use crate::flow::plan::FieldRef;

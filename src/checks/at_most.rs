@@ -1,8 +1,8 @@
 //! `at_most: {A: n}`: no more than n effects; redeliveries are counted, not accused.
 
 use super::Case;
-use super::explain::{Story, listed};
 use super::outcome::{Fold, Part};
+use super::story::{Story, listed};
 use crate::model::StepId;
 use crate::model::verdict::{Class, Status};
 

@@ -3,22 +3,23 @@
 
 use super::Case;
 use super::evidence::Coverage;
-use super::explain::{Looked, listed};
 use super::given;
+use super::story::{Looked, listed};
 use crate::flow::plan::Form;
 use crate::model::time::{Span, Time};
-use crate::model::verdict::Reason;
+use crate::model::verdict::{Doubt, Reason};
 
 /// Why a check does not apply to a transaction.
 pub(super) fn not_applicable(case: &Case<'_>) -> String {
     let name = |s: &_| case.name(*s);
-    if let Some(step) = case.check.unless.iter().find(|s| given::present(case, **s)) {
+    let applicable = super::fold(case).applicable;
+    if applicable && let Some(step) = case.check.unless.iter().find(|s| given::present(case, **s)) {
         return format!("{} came", name(step));
     }
     let steps = case.check.form.steps();
     let names = listed(steps.iter().map(name), "or");
     match &case.check.form {
-        _ if super::fold(case).applicable => {
+        _ if applicable => {
             let lacking = case.check.given.iter().filter(|s| !given::present(case, **s));
             format!("there is no {}", listed(lacking.map(name), "and no"))
         }
@@ -47,27 +48,27 @@ pub(super) fn pending(due: Time) -> String {
 }
 
 /// Why nothing sure can be said, by the source that leaves the doubt.
-pub(super) fn undecided(case: &Case<'_>, reason: Reason, looked: &[Looked]) -> String {
+pub(super) fn undecided(case: &Case<'_>, doubt: Doubt, looked: &[Looked]) -> String {
+    let Doubt { reason, source } = doubt;
     match reason {
         Reason::Limit => return "not all of the transaction is here: a limit was hit".into(),
         Reason::Forgotten => return "it is older than what the journal keeps".into(),
         Reason::Expression => return "an expression failed on its values".into(),
-        Reason::BeforeWatch if given::lacks_its_beginning(case) => {
+        Reason::BeforeWatch if given::begun_before(case).is_some() => {
             let begins = listed(case.flow().begins.iter().map(|s| case.name(*s)), "or");
             return format!("no {begins} was seen: it may have begun before the watch did");
         }
         _ => {}
     }
+    let Some(source) = source else { return format!("nothing sure is known: {reason}") };
+    let coverage = &case.evidence.sources[source as usize];
     for looked in looked {
         let (Looked::Within { step, .. } | Looked::Until { step, .. }) = *looked;
         let spec = &case.flow().steps[step as usize];
-        for source in spec.closure.iter().copied() {
-            let coverage = &case.evidence.sources[source as usize];
-            if leaves_open(coverage, looked, reason) {
-                let name = &case.plan.sources[case.plan.root(source) as usize].name;
-                let what = if source == spec.source { String::new() } else { "what leads to ".to_owned() };
-                return doubt(reason, name, coverage, &(what + &spec.name), looked);
-            }
+        if spec.closure.contains(&source) && leaves_open(coverage, looked, reason) {
+            let name = &case.plan.sources[case.plan.root(source) as usize].name;
+            let what = if source == spec.source { String::new() } else { "what leads to ".to_owned() };
+            return left_open(reason, name, coverage, &(what + &spec.name), looked);
         }
     }
     let carries_own = |l: &&Looked| {
@@ -85,14 +86,14 @@ pub(super) fn undecided(case: &Case<'_>, reason: Reason, looked: &[Looked]) -> S
 
 fn leaves_open(coverage: &Coverage, looked: &Looked, reason: Reason) -> bool {
     match *looked {
-        Looked::Within { from, to, .. } => coverage.window(from, to).reason == Some(reason),
+        Looked::Within { from, to, .. } => coverage.window(from, to).doubt == Some(reason.into()),
         Looked::Until { to, .. } if to < coverage.to => false,
         Looked::Until { .. } if coverage.down => reason == Reason::SourceDown,
         Looked::Until { .. } => coverage.ended && reason == Reason::AfterRecording,
     }
 }
 
-fn doubt(reason: Reason, source: &str, coverage: &Coverage, step: &str, looked: &Looked) -> String {
+fn left_open(reason: Reason, source: &str, coverage: &Coverage, step: &str, looked: &Looked) -> String {
     let (from, to, newer) = match *looked {
         Looked::Within { from, to, .. } => (from, to, ""),
         Looked::Until { to, .. } => (to, to, "a newer "),

@@ -11,7 +11,7 @@
 
 use crate::flow::plan::Plan;
 use crate::model::time::{Span, Time};
-use crate::model::verdict::Reason;
+use crate::model::verdict::{Doubt, Reason};
 use crate::model::{FlowId, SourceId, StepId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -81,8 +81,8 @@ impl Coverage {
         let mut known = Known::YES;
         if to >= self.to {
             match (self.down, self.ended) {
-                (true, _) => known.add(Reason::SourceDown),
-                (false, true) => known.add(Reason::AfterRecording),
+                (true, _) => known.add(Reason::SourceDown.into()),
+                (false, true) => known.add(Reason::AfterRecording.into()),
                 (false, false) => known.pending = true,
             }
             if !self.ended {
@@ -90,13 +90,17 @@ impl Coverage {
             }
         }
         if from < self.from {
-            known.add(Reason::BeforeWatch);
+            known.add(Reason::BeforeWatch.into());
         }
         if self.gap_in(from, to) {
-            known.add(Reason::Gap);
+            known.add(Reason::Gap.into());
         }
         known
     }
+}
+
+fn doubt(reason: Reason, source: SourceId) -> Doubt {
+    Doubt { reason, source: Some(source) }
 }
 
 fn just_after(time: Time) -> Time {
@@ -107,7 +111,7 @@ fn just_after(time: Time) -> Time {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Known {
     /// Why not; `None` where it is sure.
-    pub reason: Option<Reason>,
+    pub doubt: Option<Doubt>,
     /// A source has not passed the moment yet: nothing can be said.
     pub pending: bool,
     /// The progress at which the answer may change; [`Time::MAX`] where it is settled.
@@ -116,22 +120,28 @@ pub struct Known {
 
 impl Known {
     /// Sure, and settled.
-    pub const YES: Known = Known { reason: None, pending: false, due: Time::MAX };
+    pub const YES: Known = Known { doubt: None, pending: false, due: Time::MAX };
 
     /// Whether it is sure (as things stand).
     pub fn is_yes(&self) -> bool {
-        self.reason.is_none() && !self.pending
+        self.doubt.is_none() && !self.pending
     }
 
-    fn add(&mut self, reason: Reason) {
-        self.reason = Some(self.reason.map_or(reason, |r| r.min(reason)));
+    fn add(&mut self, doubt: Doubt) {
+        self.doubt = Some(self.doubt.map_or(doubt, |d| d.min(doubt)));
+    }
+
+    /// The same, where it is known of this source.
+    fn of(mut self, source: SourceId) -> Known {
+        self.doubt.iter_mut().for_each(|doubt| doubt.source = Some(source));
+        self
     }
 
     /// Both must be known.
     pub fn and(self, other: Known) -> Known {
         let mut both = self;
-        if let Some(reason) = other.reason {
-            both.add(reason);
+        if let Some(doubt) = other.doubt {
+            both.add(doubt);
         }
         both.pending |= other.pending;
         both.due = both.due.min(other.due);
@@ -171,7 +181,12 @@ impl Evidence {
 
     /// Whether each of the sources covers the window.
     pub fn covers(&self, sources: &[SourceId], from: Time, to: Time) -> Known {
-        sources.iter().fold(Known::YES, |known, s| known.and(self.sources[*s as usize].window(from, to)))
+        sources.iter().fold(Known::YES, |known, s| known.and(self.window(*s, from, to)))
+    }
+
+    /// What is known of a source's window, both ends included.
+    pub(super) fn window(&self, source: SourceId, from: Time, to: Time) -> Known {
+        self.sources[source as usize].window(from, to).of(source)
     }
 
     /// Observations of `step` in the window that joined nothing: whether a binder may have been
@@ -187,13 +202,13 @@ impl Evidence {
         let mut known = Known::YES;
         for source in &flow.steps[step as usize].binders {
             let coverage = &self.sources[*source as usize];
-            known = known.and(coverage.window(first.0 - linger, first.0 + linger));
-            known = known.and(coverage.window(last.0 - linger, last.0 + linger));
+            known = known.and(self.window(*source, first.0 - linger, first.0 + linger));
+            known = known.and(self.window(*source, last.0 - linger, last.0 + linger));
             let open = coverage.open_gaps.iter().map(|g| (*g, Time::MAX));
             for (gap_from, gap_to) in coverage.gaps.iter().copied().chain(open) {
                 let (low, high) = (from.max(gap_from - linger), to.min(gap_to + linger));
                 if low <= high && in_window(low, high).next().is_some() {
-                    known.add(Reason::Gap);
+                    known.add(doubt(Reason::Gap, *source));
                 }
             }
         }
@@ -212,8 +227,8 @@ impl Evidence {
                     continue;
                 }
                 match (coverage.down, coverage.ended) {
-                    (true, _) => known.add(Reason::SourceDown),
-                    (false, true) => known.add(Reason::AfterRecording),
+                    (true, _) => known.add(doubt(Reason::SourceDown, *source)),
+                    (false, true) => known.add(doubt(Reason::AfterRecording, *source)),
                     (false, false) => known.pending = true,
                 }
                 if !coverage.ended {
@@ -234,7 +249,7 @@ impl Evidence {
             let coverage = &self.sources[*source as usize];
             newest = newest.max(coverage.to - Span(1));
             if coverage.down {
-                known.add(Reason::SourceDown);
+                known.add(doubt(Reason::SourceDown, *source));
             } else if !coverage.ended {
                 known.pending = true;
             }
@@ -242,10 +257,10 @@ impl Evidence {
                 known.due = Time(i64::MAX - 1);
             }
             if coverage.gap_in(from, Time::MAX) {
-                known.add(Reason::Gap);
+                known.add(doubt(Reason::Gap, *source));
             }
             if from < coverage.from {
-                known.add(Reason::BeforeWatch);
+                known.add(doubt(Reason::BeforeWatch, *source));
             }
         }
         if known.pending || spec.carries_flow_key {
@@ -291,14 +306,14 @@ mod tests {
         coverage.to = Time(200);
         coverage.add_gap(Time(150), Some(Time(155)), 9);
         assert_eq!(coverage.window(Time(100), Time(149)), Known::YES);
-        assert_eq!(coverage.window(Time(99), Time(110)).reason, Some(Reason::BeforeWatch));
-        assert_eq!(coverage.window(Time(155), Time(160)).reason, Some(Reason::Gap));
+        assert_eq!(coverage.window(Time(99), Time(110)).doubt, Some(Reason::BeforeWatch.into()));
+        assert_eq!(coverage.window(Time(155), Time(160)).doubt, Some(Reason::Gap.into()));
         let later = coverage.window(Time(160), Time(200));
         assert!(later.pending && later.due == Time(201));
         coverage.ended = true;
-        assert_eq!(coverage.window(Time(160), Time(200)).reason, Some(Reason::AfterRecording));
-        assert_eq!(coverage.window(Time(99), Time(110)).reason, Some(Reason::BeforeWatch));
-        assert_eq!(coverage.window(Time(99), Time(200)).reason, Some(Reason::Gap));
+        assert_eq!(coverage.window(Time(160), Time(200)).doubt, Some(Reason::AfterRecording.into()));
+        assert_eq!(coverage.window(Time(99), Time(110)).doubt, Some(Reason::BeforeWatch.into()));
+        assert_eq!(coverage.window(Time(99), Time(200)).doubt, Some(Reason::Gap.into()));
     }
 
     #[test]

@@ -234,7 +234,7 @@ fn said(outcome: &Outcome) -> String {
         Verdict::NotApplicable => "does not apply".to_owned(),
         Verdict::Passed => "passed".to_owned(),
         Verdict::Pending => "not due".to_owned(),
-        Verdict::Undecided(reason) => format!("undecided: {reason}"),
+        Verdict::Undecided(doubt) => format!("undecided: {}", doubt.reason),
         Verdict::Broken(class, status) => format!("broken: {class}, {status}"),
     }
 }

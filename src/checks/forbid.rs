@@ -1,8 +1,8 @@
 //! `forbid: A`: no A at all.
 
 use super::Case;
-use super::explain::Story;
 use super::outcome::{Fold, Part};
+use super::story::Story;
 use crate::model::StepId;
 use crate::model::verdict::{Class, Status};
 

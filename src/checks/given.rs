@@ -4,9 +4,10 @@ use super::Case;
 use super::evidence::Known;
 use super::outcome::{Fold, Outcome, Part, Verdict};
 use crate::flow::plan::Form;
-use crate::model::StepId;
 use crate::model::time::Time;
-use crate::model::verdict::Reason;
+use crate::model::verdict::{Doubt, Reason};
+use crate::model::{SourceId, StepId};
+use std::cmp::Reverse;
 
 /// Turns a form's judgement into the check's.
 pub(super) fn apply(case: &Case<'_>, fold: Fold) -> Outcome {
@@ -17,8 +18,10 @@ pub(super) fn apply(case: &Case<'_>, fold: Fold) -> Outcome {
     if !case.check.given.is_empty() || !case.check.unless.is_empty() {
         outcome = conditions(case, &fold, outcome);
     }
-    if outcome.verdict != Verdict::NotApplicable && lacks_its_beginning(case) {
-        outcome.verdict = Verdict::Undecided(Reason::BeforeWatch);
+    if outcome.verdict != Verdict::NotApplicable
+        && let Some(source) = begun_before(case)
+    {
+        outcome.verdict = Verdict::Undecided(Doubt { reason: Reason::BeforeWatch, source: Some(source) });
         if case.check.given.is_empty() {
             outcome.due = Time::MAX;
         }
@@ -61,7 +64,7 @@ fn conditions(case: &Case<'_>, fold: &Fold, mut outcome: Outcome) -> Outcome {
 fn doubtful(known: &Known) -> Option<Verdict> {
     match Part::doubt(known)? {
         Part::Pending => Some(Verdict::Pending),
-        Part::Undecided(reason) => Some(Verdict::Undecided(reason)),
+        Part::Undecided(doubt) => Some(Verdict::Undecided(doubt)),
         Part::Ok | Part::Broken { .. } => None,
     }
 }
@@ -84,26 +87,33 @@ fn known_absent(case: &Case<'_>, step: StepId, reach: Time) -> Known {
     case.absent(step, from, to)
 }
 
-/// From the step under `begins`, else from `linger` before the first sight, to the deadline.
+/// From the transaction's beginning to the deadline.
 pub(super) fn absence_window(case: &Case<'_>, reach: Time) -> (Time, Time) {
-    let whole = Case { by: None, ..*case };
-    let begun = case.flow().begins.iter().filter_map(|s| whole.effects(*s).next());
-    let from = begun.map(|e| whole.first(e).time).min().unwrap_or_else(|| case.view.first_seen() - case.flow().linger);
+    let from = beginning(case);
     (from, from.max(reach))
 }
 
-/// The transaction has none of the steps that begin one, and may have begun before the watch.
-pub(super) fn lacks_its_beginning(case: &Case<'_>) -> bool {
+/// Where what belongs to the transaction begins: at the step under `begins`, else `linger` before the first sight.
+pub(super) fn beginning(case: &Case<'_>) -> Time {
+    let whole = Case { by: None, ..*case };
+    let begun = case.flow().begins.iter().filter_map(|s| whole.effects(*s).next());
+    begun.map(|e| whole.first(e).time).min().unwrap_or_else(|| case.view.first_seen() - case.flow().linger)
+}
+
+/// The transaction has none of the steps that begin one, and may have begun before the watch: gives the source whose
+/// watch began last.
+pub(super) fn begun_before(case: &Case<'_>) -> Option<SourceId> {
     let flow = case.flow();
-    if flow.begins.is_empty() || matches!(case.check.form, Form::AtMost { .. } | Form::Forbid { .. }) {
-        return false;
+    if matches!(case.check.form, Form::AtMost { .. } | Form::Forbid { .. }) {
+        return None;
     }
     if flow.begins.iter().any(|s| !case.view.effects_of(*s).is_empty()) {
-        return false;
+        return None;
     }
-    let closures = flow.begins.iter().flat_map(|s| &flow.steps[*s as usize].closure);
-    let from = closures.map(|s| case.evidence.sources[*s as usize].from).max().unwrap_or(Time::MIN);
-    case.view.first_seen() < from + flow.linger
+    let closures = flow.begins.iter().flat_map(|s| flow.steps[*s as usize].closure.iter().copied());
+    let from = |s: SourceId| case.evidence.sources[s as usize].from;
+    let last = closures.max_by_key(|s| (from(*s), Reverse(*s)))?;
+    (case.view.first_seen() < from(last) + flow.linger).then_some(last)
 }
 
 #[cfg(test)]

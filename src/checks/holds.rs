@@ -1,16 +1,17 @@
 //! `holds: <expression>`: an invariant over the transaction's effects.
 
-use super::Case;
-use super::explain::{Story, listed};
+use super::evidence::Known;
 use super::outcome::{Fold, Outcome, Part};
-use super::values::{At, after_a_change, change_times, each_change, healed_after, look, operand, same, show};
+use super::story::{Looked, Story, listed};
+use super::values::{At, after_a_change, change_times, each_change, healed_after, operand, same, show};
 use super::view::Record;
+use super::{Case, given};
 use crate::flow::expression::{HoldsProgram, How, Operand, Use};
-use crate::flow::plan::{Field, FieldRef};
+use crate::flow::plan::{Carries, Field, FieldRef};
 use crate::model::StepId;
 use crate::model::time::{Span, Time};
 use crate::model::value::Value;
-use crate::model::verdict::{Class, Reason, Status};
+use crate::model::verdict::{Class, Status};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -22,10 +23,9 @@ pub(super) fn judge(case: &Case<'_>, program: &HoldsProgram, within: Option<Span
     let mut fold = Fold::passed();
     let steps = case.check.form.steps();
     let newest = case.newest(steps.iter().copied()).unwrap_or(Time::MIN);
-    let anchor = newest_record(case, &steps);
     match within {
         Some(within) => judge_changes(case, program, (within, newest), &steps, finally == Ok(true), &mut fold),
-        None => judge_final(case, program, finally, newest, anchor, &steps, &mut fold),
+        None => judge_final(case, program, finally, newest, &steps, &mut fold),
     }
     fold
 }
@@ -35,18 +35,15 @@ fn judge_final(
     program: &HoldsProgram,
     finally: Result<bool, String>,
     newest: Time,
-    anchor: u32,
     steps: &[StepId],
     fold: &mut Fold,
 ) {
+    let anchor = newest_record(case, steps);
     let Ok(holds) = finally else {
-        fold.add(Part::Undecided(Reason::Expression), anchor, newest, None);
+        fold.add(Part::failed(), anchor, newest, None);
         return;
     };
-    if holds && !has_aggregates(program) {
-        return;
-    }
-    let known = case.passed(steps.iter().copied(), settled(case, program, newest));
+    let known = sure(case, program, holds, State::last(case, program, newest));
     fold.ask_again(known.due);
     let part = match (Part::doubt(&known), holds) {
         (Some(doubt), _) => doubt,
@@ -54,16 +51,6 @@ fn judge_final(
         (None, false) => Part::Broken { rank: 0, class: Class::Mismatch, status: Status::Open },
     };
     fold.add(part, anchor, newest, None);
-}
-
-/// Whether more of a step could change the answer.
-fn has_aggregates(program: &HoldsProgram) -> bool {
-    program.uses().iter().any(|u| !matches!(u.how, How::Bare | How::First))
-}
-
-/// What the sources must have passed before the final state is judged.
-fn settled(case: &Case<'_>, program: &HoldsProgram, newest: Time) -> Time {
-    if has_aggregates(program) { newest + case.flow().linger } else { newest }
 }
 
 fn judge_changes(
@@ -80,15 +67,80 @@ fn judge_changes(
         let anchor = record_at(case, steps, change);
         let part = match evaluate(case, program, At(at)) {
             None | Some(Ok(true)) => continue,
-            Some(Err(_)) => Part::Undecided(Reason::Expression),
+            Some(Err(_)) => Part::failed(),
             Some(Ok(false)) => {
-                let known = case.passed(steps.iter().copied(), at);
+                let known = sure(case, program, false, State::at(at));
                 fold.ask_again(known.due);
                 Part::broken_if(&known, 0, Class::Mismatch, status)
             }
         };
         fold.add(part, anchor, newest + within, Some(at));
     }
+}
+
+/// A state of the transaction, and until when what has not been seen could still change it.
+#[derive(Clone, Copy)]
+struct State {
+    at: At,
+    until: Time,
+}
+
+impl State {
+    /// As things stood at a moment.
+    fn at(moment: Time) -> State {
+        State { at: At(moment), until: moment }
+    }
+
+    /// The final one. Where one more effect could change it, stragglers are waited for.
+    fn last(case: &Case<'_>, program: &HoldsProgram, newest: Time) -> State {
+        let waits = program.uses().iter().any(|u| can_grow(u.how));
+        State { at: At::END, until: if waits { newest + case.flow().linger } else { newest } }
+    }
+}
+
+/// Whether what comes later changes the input, and not only what had come before it.
+fn can_grow(how: How) -> bool {
+    !matches!(how, How::Bare | How::First)
+}
+
+/// Whether nothing that was not seen could change the answer. What holds is believed of first effects as they were
+/// seen; what does not hold accuses, and so needs all evidence.
+fn sure(case: &Case<'_>, program: &HoldsProgram, holds: bool, state: State) -> Known {
+    needed(program, holds).fold(Known::YES, |known, input| {
+        let (from, to) = unseen(case, input, state);
+        known.and(case.absent(input.step, from, to))
+    })
+}
+
+/// The inputs of which an answer needs evidence.
+fn needed(program: &HoldsProgram, holds: bool) -> impl Iterator<Item = &Use> {
+    program.uses().iter().filter(move |u| !holds || can_grow(u.how))
+}
+
+/// Where a record of the step that was not seen could change the input.
+///
+/// ```text
+///  start        first ······ last           until
+///  ──┼────────────┼───────────┼───────────────┼──
+///    └ first, s.f ┘           └──── last ─────┘
+///    └─────── count, sum, min, max, distinct ─┘    and all, where effects have versions
+/// ```
+fn unseen(case: &Case<'_>, input: &Use, State { at, until }: State) -> (Time, Time) {
+    let start = given::beginning(case);
+    let mut effects = at.effects(case, input.step).map(|(first, _)| first.time);
+    let (from, to) = match input.how {
+        _ if has_versions(case, input.step) => (start, until),
+        How::Bare | How::First => (start, effects.next().unwrap_or(until)),
+        How::Last => (effects.last().unwrap_or(start), until),
+        _ => (start, until),
+    };
+    (from.min(to), to)
+}
+
+/// Whether several records of a step can be one effect, so that one of them changes its fields or its time.
+fn has_versions(case: &Case<'_>, step: StepId) -> bool {
+    let step = &case.flow().steps[step as usize];
+    step.dedupe_by.is_some() || case.plan.sources[step.source as usize].carries == Carries::Rows
 }
 
 fn newest_record(case: &Case<'_>, steps: &[StepId]) -> u32 {
@@ -182,11 +234,16 @@ pub(super) fn tell(
 ) {
     story.expected = format!("{}{}", program.source(), each_change(within));
     let steps = case.check.form.steps();
-    let at = outcome.deadline.map_or(At::END, At);
     let newest = case.newest(steps.iter().copied()).unwrap_or(Time::MIN);
-    look(&steps, outcome.deadline.unwrap_or_else(|| settled(case, program, newest)), story);
+    let state = outcome.deadline.map_or_else(|| State::last(case, program, newest), State::at);
+    let at = state.at;
+    let said = evaluate(case, program, at);
+    for input in needed(program, said == Some(Ok(true))) {
+        let (from, to) = unseen(case, input, state);
+        story.looked.push(Looked::Within { step: input.step, from, to });
+    }
     let values = listed(program.uses().iter().map(|input| told(case, input, at)), "and");
-    story.summary = match evaluate(case, program, at) {
+    story.summary = match said {
         Some(Err(error)) => format!("{error} ({values})"),
         _ => format!("does not hold: {values}{}", after_a_change(within)),
     };

@@ -4,8 +4,8 @@
 //! watch began is not seen.
 
 use super::Case;
-use super::explain::{Looked, Story, listed};
 use super::outcome::{Fold, Outcome, Part};
+use super::story::{Looked, Story, listed};
 use super::view::Record;
 use crate::model::StepId;
 use crate::model::time::{Span, Time};

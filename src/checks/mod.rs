@@ -26,13 +26,14 @@ mod outcome;
 mod requires;
 pub mod schedule;
 mod states;
+mod story;
 mod together;
 pub mod usual;
 mod values;
 pub mod view;
 
-pub use explain::Story;
 pub use outcome::{Outcome, Verdict};
+pub use story::Story;
 
 use crate::flow::plan::{Anchor, Check, Flow, Form, Plan};
 use crate::model::time::{Span, Time};

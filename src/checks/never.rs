@@ -1,7 +1,7 @@
 //! `after: A, never: B`: no B later than an A (within T).
 
-use super::explain::Story;
 use super::outcome::{Fold, Outcome, Part};
+use super::story::Story;
 use super::view::Record;
 use super::{Case, anchors};
 use crate::flow::plan::Anchor;

@@ -1,8 +1,8 @@
 //! `order: [A, B, C]`: for every pair, none of the earlier later than the first of the later.
 
 use super::Case;
-use super::explain::Story;
 use super::outcome::{Fold, Part};
+use super::story::Story;
 use crate::model::StepId;
 use crate::model::verdict::{Class, Status};
 

@@ -2,7 +2,7 @@
 
 use super::evidence::Known;
 use crate::model::time::Time;
-use crate::model::verdict::{Class, Reason, Status};
+use crate::model::verdict::{Class, Doubt, Reason, Status};
 
 /// What a check says of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,7 +14,7 @@ pub enum Verdict {
     /// Broken; the class as the form derives it.
     Broken(Class, Status),
     /// Nothing sure can be said.
-    Undecided(Reason),
+    Undecided(Doubt),
     /// Not due yet.
     Pending,
 }
@@ -42,7 +42,7 @@ pub(super) enum Part {
         class: Class,
         status: Status,
     },
-    Undecided(Reason),
+    Undecided(Doubt),
     Pending,
 }
 
@@ -51,7 +51,7 @@ impl Part {
     pub fn doubt(known: &Known) -> Option<Part> {
         match known {
             Known { pending: true, .. } => Some(Part::Pending),
-            Known { reason: Some(reason), .. } => Some(Part::Undecided(*reason)),
+            Known { doubt: Some(doubt), .. } => Some(Part::Undecided(*doubt)),
             _ => None,
         }
     }
@@ -61,14 +61,19 @@ impl Part {
         Part::doubt(known).unwrap_or(Part::Broken { rank, class, status })
     }
 
+    /// An expression failed: no source is to blame.
+    pub fn failed() -> Part {
+        Part::Undecided(Reason::Expression.into())
+    }
+
     /// Broken beats undecided beats pending beats ok; the worse class beats the better, the smaller
-    /// reason the larger.
-    fn weight(&self) -> (u8, u8) {
+    /// doubt the larger.
+    fn weight(&self) -> (u8, u8, Option<Doubt>) {
         match self {
-            Part::Broken { rank, .. } => (0, *rank),
-            Part::Undecided(reason) => (1, *reason as u8),
-            Part::Pending => (2, 0),
-            Part::Ok => (3, 0),
+            Part::Broken { rank, .. } => (0, *rank, None),
+            Part::Undecided(doubt) => (1, 0, Some(*doubt)),
+            Part::Pending => (2, 0, None),
+            Part::Ok => (3, 0, None),
         }
     }
 }
@@ -116,7 +121,7 @@ impl Fold {
             (false, _) => Verdict::NotApplicable,
             (true, Part::Ok) => Verdict::Passed,
             (true, Part::Broken { class, status, .. }) => Verdict::Broken(class, status),
-            (true, Part::Undecided(reason)) => Verdict::Undecided(reason),
+            (true, Part::Undecided(doubt)) => Verdict::Undecided(doubt),
             (true, Part::Pending) => Verdict::Pending,
         };
         Outcome { verdict, due: self.due, anchor: self.anchor, deadline: self.deadline }

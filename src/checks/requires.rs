@@ -2,8 +2,8 @@
 
 use super::Case;
 use super::evidence::Known;
-use super::explain::{Looked, Story, so_for};
 use super::outcome::{Fold, Outcome, Part, Verdict};
+use super::story::{Looked, Story, so_for};
 use super::view::{Effect, Record};
 use crate::model::StepId;
 use crate::model::time::{Span, Time};

@@ -4,8 +4,8 @@
 //! joined, and the due time is the key.
 
 use super::evidence::Evidence;
-use super::explain::Story;
 use super::outcome::Verdict;
+use super::story::Story;
 use crate::flow::plan::{Cron, Plan};
 use crate::model::finding;
 use crate::model::time::{Span, Time};
@@ -63,9 +63,9 @@ impl Schedule<'_> {
             return Some(Verdict::Passed);
         }
         let known = evidence.covers(&[self.source()], from, to);
-        match known.reason {
+        match known.doubt {
             _ if known.pending => None,
-            Some(reason) => Some(Verdict::Undecided(reason)),
+            Some(doubt) => Some(Verdict::Undecided(doubt)),
             None => Some(Verdict::Broken(Class::MissedRun, Status::Open)),
         }
     }

@@ -1,8 +1,8 @@
 //! `states: s.f, allow: ["new -> paid", …]`: successive values in event time follow the arrows.
 
 use super::Case;
-use super::explain::{Looked, Story, listed};
 use super::outcome::{Fold, Outcome, Part};
+use super::story::{Looked, Story, listed};
 use super::view::Record;
 use crate::flow::plan::{Field, FieldRef};
 use crate::model::time::{Span, Time};

@@ -2,8 +2,8 @@
 
 use super::Case;
 use super::evidence::Known;
-use super::explain::{Looked, Story, listed};
 use super::outcome::{Fold, Part};
+use super::story::{Looked, Story, listed};
 use super::view::Record;
 use crate::model::StepId;
 use crate::model::time::{Span, Time};

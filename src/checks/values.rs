@@ -1,7 +1,7 @@
 //! Values of effects, as they stand finally or stood at a moment.
 
 use super::Case;
-use super::explain::{Looked, Story};
+use super::story::{Looked, Story};
 use super::view::{Effect, Record};
 use crate::flow::expression::Operand;
 use crate::flow::plan::Field;

@@ -3,14 +3,13 @@
 
 use super::Exit;
 use super::table::{Table, thousands};
+use crate::findings::Names;
+use crate::findings::digest::Digest;
 use crate::findings::record::Record;
 use crate::findings::sentence::{self, BOLD, DIM};
-use crate::findings::summary::{CheckSummary, FlowSummary, Named, SourceSummary, Summary, Vacuous};
-use crate::findings::{Names, order};
-use crate::model::finding::Finding;
+use crate::findings::summary::{CheckSummary, FlowSummary, Named, SourceSummary, Stray, Summary, Vacuous};
 use crate::model::verdict::Severity;
 use anstyle::{AnsiColor, Style};
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Good news.
@@ -33,7 +32,7 @@ pub enum Detail {
 
 impl Detail {
     /// How many findings are spelt out.
-    fn findings(self) -> usize {
+    pub fn findings(self) -> usize {
         match self {
             Detail::Quiet => 0,
             Detail::Normal => 10,
@@ -53,12 +52,10 @@ pub struct Story<'a> {
     pub summary: &'a Summary,
     /// What a green verdict would be silent about.
     pub vacuous: &'a [Vacuous],
-    /// The findings, sorted.
-    pub findings: &'a [Finding],
+    /// The findings.
+    pub digest: &'a Digest,
     /// The names of their indexes.
     pub names: Names<'a>,
-    /// Whether a finding is known from an earlier run.
-    pub known: &'a dyn Fn(&Finding) -> bool,
     /// How it ends.
     pub exit: Exit,
     /// How much is told.
@@ -71,7 +68,7 @@ impl Story<'_> {
         let mut out = String::new();
         if self.detail > Detail::Quiet {
             for (name, flow) in self.summary.flows.iter() {
-                tell_flow(name, flow, &mut out);
+                tell_flow(name, flow, self.detail, &mut out);
                 if self.detail == Detail::Verbose {
                     tell_steps(flow, &mut out);
                 }
@@ -79,6 +76,13 @@ impl Story<'_> {
             }
             self.tell_sources(&mut out);
             self.tell_findings(&mut out);
+            for (limit, count) in self.summary.limits.iter() {
+                let count = thousands(*count);
+                let _ = writeln!(
+                    out,
+                    "{WARNING}limit{WARNING:#} `{limit}` was hit: {count} findings waited in a temporary file; none is missing"
+                );
+            }
             for vacuous in self.vacuous {
                 let _ = writeln!(out, "{WARNING}warning{WARNING:#}: {vacuous}");
             }
@@ -97,6 +101,10 @@ impl Story<'_> {
         }
         out.push_str(&table.lines(0));
         for (name, source) in self.summary.sources.iter() {
+            if !source.undecided.is_empty() {
+                let by = listed(&source.undecided);
+                let _ = writeln!(out, "{WARNING}undecided{WARNING:#} because of {BOLD}{name}{BOLD:#}: {by}");
+            }
             tell_holes(name, source, self.detail, out);
             for problem in &source.problems {
                 let _ = writeln!(
@@ -118,22 +126,23 @@ impl Story<'_> {
     }
 
     fn tell_findings(&self, out: &mut String) {
-        let new = || self.findings.iter().filter(|finding| !(self.known)(finding));
-        let shown = order::worst(new(), self.detail.findings());
+        let shown = self.digest.worst();
         for finding in &shown {
             let _ = writeln!(out, "{}", Record::of(finding, self.names));
         }
-        let mut rest: BTreeMap<(u16, u16), usize> = BTreeMap::new();
-        new().for_each(|finding| *rest.entry((finding.flow, finding.check)).or_default() += 1);
-        shown.iter().for_each(|finding| *rest.entry((finding.flow, finding.check)).or_default() -= 1);
-        let more: usize = rest.values().sum();
+        let rest = self.digest.new_by_check().map(|(about, count)| {
+            let shown = shown.iter().filter(|finding| (finding.flow, finding.check) == about);
+            (about, count - shown.count() as u64)
+        });
+        let rest: Vec<_> = rest.filter(|(_, count)| *count > 0).collect();
+        let more: u64 = rest.iter().map(|(_, count)| count).sum();
         if more > 0 {
-            let of = rest.iter().filter(|(_, count)| **count > 0).map(|((flow, check), count)| {
+            let of = rest.iter().map(|((flow, check), count)| {
                 let flow = &self.names.plan.flows[*flow as usize];
-                format!("{} {} / {}", thousands(*count as u64), flow.name, flow.checks[*check as usize].name)
+                format!("{} {} / {}", thousands(*count), flow.name, flow.checks[*check as usize].name)
             });
             let of: Vec<_> = of.collect();
-            let _ = writeln!(out, "… and {} more: {}.", thousands(more as u64), of.join(", "));
+            let _ = writeln!(out, "… and {} more: {}.", thousands(more), of.join(", "));
             let _ =
                 writeln!(out, "{DIM}`--findings FILE` writes all of them, `trace KEY` shows one transaction.{DIM:#}\n");
         }
@@ -165,7 +174,7 @@ impl Story<'_> {
     }
 }
 
-fn tell_flow(name: &str, flow: &FlowSummary, out: &mut String) {
+fn tell_flow(name: &str, flow: &FlowSummary, detail: Detail, out: &mut String) {
     let mut table = Table::default();
     let heading = ["", "judged", "passed", "broken", "undecided", ""].map(|cell| (cell.to_string(), DIM));
     table.row(heading);
@@ -183,14 +192,15 @@ fn tell_flow(name: &str, flow: &FlowSummary, out: &mut String) {
     out.push_str(&table.lines(0));
     for (step, counts) in flow.steps.iter() {
         let troubles = [
-            (counts.unattached, "observations joined no transaction"),
-            (counts.not_keys, "key values are no keys: empty text, objects, true or false"),
-            (counts.when_errors, "records on which its `when` failed, which is no match"),
-            (counts.key_errors, "values of `key` or `dedupe_by` failed, which is null"),
-            (counts.keep_errors, "values of `keep` failed, which is null"),
+            (counts.unattached, "observations joined no transaction", &counts.unattached_samples[..]),
+            (counts.not_keys, "key values are no keys: empty text, objects, true or false", &[]),
+            (counts.when_errors, "records on which its `when` failed, which is no match", &[]),
+            (counts.key_errors, "values of `key` or `dedupe_by` failed, which is null", &[]),
+            (counts.keep_errors, "values of `keep` failed, which is null", &[]),
         ];
-        for (count, trouble) in troubles.into_iter().filter(|(count, _)| *count > 0) {
+        for (count, trouble, samples) in troubles.into_iter().filter(|(count, ..)| *count > 0) {
             let _ = writeln!(out, "  {WARNING}{}{WARNING:#} `{step}`: {trouble}", thousands(count));
+            samples.iter().take(detail.samples()).for_each(|stray| tell_stray(stray, out));
         }
     }
     for (limit, count) in flow.limits.iter() {
@@ -200,6 +210,17 @@ fn tell_flow(name: &str, flow: &FlowSummary, out: &mut String) {
             thousands(*count)
         );
     }
+}
+
+/// Where an observation stands that joined nothing, and by which keys it could have.
+fn tell_stray(stray: &Stray, out: &mut String) {
+    let _ = write!(out, "    {}  {DIM}{}{DIM:#}", stray.place, stray.time.0);
+    for (name, values) in stray.keys.iter() {
+        values.iter().for_each(|value| {
+            let _ = write!(out, "  {name}={}", sentence::Shown(value));
+        });
+    }
+    out.push_str(if stray.keys.is_empty() { "  no key\n" } else { "\n" });
 }
 
 fn tell_steps(flow: &FlowSummary, out: &mut String) {
@@ -271,11 +292,13 @@ fn source_row(name: &str, source: &SourceSummary) -> Vec<(String, Style)> {
 
 /// ` (12 after_recording, 3 gap)`, or nothing.
 fn reasons(by: &Named<u64>) -> String {
-    if by.is_empty() {
-        return String::new();
-    }
+    if by.is_empty() { String::new() } else { format!(" ({})", listed(by)) }
+}
+
+/// `12 after_recording, 3 gap`.
+fn listed(by: &Named<u64>) -> String {
     let each: Vec<_> = by.iter().map(|(reason, count)| format!("{} {reason}", thousands(*count))).collect();
-    format!(" ({})", each.join(", "))
+    each.join(", ")
 }
 
 fn severities(critical: u64, warning: u64, info: u64, known: u64) -> String {
@@ -294,19 +317,36 @@ fn severities(critical: u64, warning: u64, info: u64, known: u64) -> String {
 mod tests {
     use super::*;
     use crate::findings::{sample, summary};
+    use crate::model::finding::Finding;
 
     fn told(exit: Exit, findings: &[Finding], known: bool, detail: Detail) -> String {
+        told_of(&sample::summary(), exit, findings, known, detail)
+    }
+
+    fn told_of(summary: &Summary, exit: Exit, findings: &[Finding], known: bool, detail: Detail) -> String {
         let plan = sample::plan();
-        let summary = sample::summary();
-        let vacuous = summary::vacuous(&summary, &plan);
+        let vacuous = summary::vacuous(summary, &plan);
         let names = sample::names(&plan);
-        let story = Story { summary: &summary, vacuous: &vacuous, findings, names, known: &|_| known, exit, detail };
+        let mut digest = Digest::new(detail.findings());
+        findings.iter().for_each(|finding| digest.take(finding, known, true));
+        let story = Story { summary, vacuous: &vacuous, digest: &digest, names, exit, detail };
         anstream::adapter::strip_str(&story.tell()).to_string()
     }
 
     #[test]
     fn a_run_is_told_from_the_account_to_the_verdict() {
         insta::assert_snapshot!(told(Exit::Findings, &[sample::finding()], false, Detail::Normal));
+    }
+
+    #[test]
+    fn limits_of_the_run_are_told_by_name() {
+        let mut summary = sample::summary();
+        assert!(!told_of(&summary, Exit::Good, &[], false, Detail::Normal).contains("limit"));
+        summary.limits = [("findings_held_bytes_max".to_owned(), 1234)].into_iter().collect();
+        let told = told_of(&summary, Exit::Good, &[], false, Detail::Normal);
+        let line =
+            "limit `findings_held_bytes_max` was hit: 1,234 findings waited in a temporary file; none is missing\n";
+        assert!(told.contains(line), "{told}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! verify ─▶ project (configuration + flows → plan) ─▶ runtime ─▶ report ─▶ human | json | files
 //! check    the same mistakes, all at once; what steps match in a sample
 //! test     flow tests in virtual time
-//! trace    one transaction's timeline
+//! trace    the timeline of each transaction that has a key
 //! schema   JSON Schemas
 //! ```
 //!

@@ -1,7 +1,8 @@
 //! The account of the engine and the sources, with names.
 
-use crate::engine::account::{Account, ByReason, CheckAccount, FlowAccount};
+use crate::engine::account::{self, Account, ByReason, CheckAccount, FlowAccount};
 use crate::extract::counts::Counts;
+use crate::findings::Names;
 use crate::findings::record::Moment;
 use crate::findings::summary::*;
 use crate::flow::plan::{Flow, Plan};
@@ -9,12 +10,14 @@ use crate::model::time::Time;
 use crate::model::verdict::Reason;
 use crate::model::{FlowId, StepId};
 use crate::runtime::coverage::Hole;
+use crate::runtime::findings::Findings;
 use crate::runtime::verify::{self, PartNames, Report, SourceReport, Unreadable};
 use crate::sources::file::LocateError;
 
 /// What a run found out, in numbers; findings aside.
 pub fn summary(report: &Report, plan: &Plan) -> Summary {
     let accounts = &report.account.flows;
+    let names = Names { plan, places: &report.parts };
     let mut undecided = ByReason::default();
     for account in accounts {
         undecided.iter_mut().zip(account.undecided).for_each(|(sum, count)| *sum += count);
@@ -30,21 +33,30 @@ pub fn summary(report: &Report, plan: &Plan) -> Summary {
         flows: (0..)
             .zip(&plan.flows)
             .zip(accounts)
-            .map(|((id, flow), account)| (flow.name.clone(), of_flow(id, flow, account, &report.counts)))
+            .map(|((id, flow), account)| (flow.name.clone(), of_flow(id, account, &report.counts, names)))
             .collect(),
         sources: report.sources.iter().map(|source| (source.name.clone(), of_source(source))).collect(),
+        limits: limit("findings_held_bytes_max", report.findings.beyond_memory()),
         interrupted: report.interrupted,
         ..Summary::default()
     }
 }
 
-fn of_flow(id: FlowId, flow: &Flow, account: &FlowAccount, counts: &Counts) -> FlowSummary {
+fn of_flow(id: FlowId, account: &FlowAccount, counts: &Counts, names: Names<'_>) -> FlowSummary {
+    let flow = &names.plan.flows[id as usize];
     let at = |counts: &[u64], step: usize| counts.get(step).copied().unwrap_or_default();
     let step = |step: usize| {
         let counted = counts.step(id, step as StepId);
         StepSummary {
             observations: at(&account.observations, step),
             unattached: at(&account.unattached, step),
+            unattached_samples: account
+                .strays
+                .get(step)
+                .into_iter()
+                .flatten()
+                .map(|s| of_stray(s, flow, step, names))
+                .collect(),
             redelivered: at(&account.redelivered, step),
             null_keys: counted.null_keys,
             not_keys: counted.not_keys,
@@ -71,6 +83,15 @@ fn of_flow(id: FlowId, flow: &Flow, account: &FlowAccount, counts: &Counts) -> F
     }
 }
 
+fn of_stray(stray: &account::Stray, flow: &Flow, step: usize, names: Names<'_>) -> Stray {
+    let mut keys = Named::<Vec<String>>::default();
+    for (name, value) in &stray.keys {
+        keys.entry(&flow.keys[*name as usize].name).push(value.clone());
+    }
+    let place = names.places.place(flow.steps[step].source, stray.position);
+    Stray { place, time: Moment(stray.time), keys }
+}
+
 fn of_check(account: &CheckAccount) -> CheckSummary {
     CheckSummary {
         judged: account.judged(),
@@ -91,6 +112,7 @@ fn of_source(source: &SourceReport) -> SourceSummary {
         outside: source.outside,
         lone: source.lone,
         unattached: source.unattached,
+        undecided: by_reason(&source.undecided),
         from: Moment(source.from.unwrap_or(Time::MIN)),
         to: Moment(source.to.unwrap_or(Time::MAX)),
         files: source.files,
@@ -133,12 +155,17 @@ pub fn unreadable(failed: &Unreadable, plan: &Plan) -> Report {
     };
     Report {
         account: Account { flows: flows.collect() },
-        findings: Vec::new(),
+        findings: Findings::default(),
         sources: failed.0.iter().map(source).collect(),
         counts: Counts::default(),
         parts: PartNames::default(),
         interrupted: false,
     }
+}
+
+/// A limit that was hit so often.
+fn limit(name: &str, count: u64) -> Named<u64> {
+    [(name.to_owned(), count)].into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
 fn by_reason(counts: &ByReason) -> Named<u64> {

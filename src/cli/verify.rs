@@ -4,18 +4,19 @@ use super::human::{Detail, Story};
 use super::progress::Bar;
 use super::{Exit, files, interrupt, project, report};
 use crate::config::moment;
+use crate::findings::Names;
 use crate::findings::baseline::Baseline;
+use crate::findings::digest::Digest;
 use crate::findings::junit;
 use crate::findings::record::{self, Record};
-use crate::findings::summary::{self, FindingCounts, Summary, Vacuous};
-use crate::findings::{Names, order};
+use crate::findings::summary::{self, Summary};
 use crate::model::finding::Finding;
 use crate::model::time::{Span, Time};
 use crate::model::verdict::Severity;
+use crate::runtime::findings::Findings;
 use crate::runtime::verify::{self, VerifyError, VerifyOptions};
 use anyhow::Context;
 use chrono_tz::Tz;
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// Read recordings and say which transactions are consistent
@@ -104,28 +105,28 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut progress = |progress| bar.show(progress);
     let outcome = verify::verify(&project.config, project.plan.clone(), &args.options(), &interrupted, &mut progress);
     drop(bar);
-    let mut outcome = match outcome {
+    let report = match outcome {
         Err(VerifyError::Unreadable(failed)) => report::unreadable(&failed, &project.plan),
         outcome => outcome?,
     };
-    order::sort(&mut outcome.findings);
-    let names = Names { plan: &project.plan, places: &outcome.parts };
-    let known = Known::of(&outcome.findings, &baseline, names);
-    let fails = |finding: &Finding| finding.severity >= args.fail_on && !known.has(finding);
-    let mut summary = report::summary(&outcome, &project.plan);
-    summary.findings = count(&outcome.findings, &known, &fails);
+    let names = Names { plan: &project.plan, places: &report.parts };
+    let mut summary = report::summary(&report, &project.plan);
     let mut vacuous = summary::vacuous(&summary, &project.plan);
     vacuous.retain(|one| !(args.allow_empty && one.excusable()));
     summary.vacuous = vacuous.iter().map(ToString::to_string).collect();
+    let digest = args.go_through(report.findings, &baseline, names)?;
+    summary.findings = digest.counts;
+    if let Some(path) = &args.junit {
+        let xml = junit::Run { summary: &summary, digest: &digest, names, vacuous: &vacuous, strict: args.strict };
+        let xml = xml.to_xml().context("the JUnit report cannot be made")?;
+        files::write(path, |out| Ok(out.write_all(xml.as_bytes())?))?;
+    }
     let exit = decide(&summary, args.strict);
-    let findings = &outcome.findings;
-    args.write_files(&summary, findings, names, &fails, &vacuous)?;
     match args.format {
         Format::Json => super::print(&format!("{}\n", serde_json::to_string_pretty(&summary)?))?,
         Format::Human => {
-            let known = |finding: &Finding| known.has(finding);
             let detail = args.detail();
-            let story = Story { summary: &summary, vacuous: &vacuous, findings, names, known: &known, exit, detail };
+            let story = Story { summary: &summary, vacuous: &vacuous, digest: &digest, names, exit, detail };
             super::print(&story.tell())?;
         }
     }
@@ -151,58 +152,27 @@ impl Args {
         }
     }
 
-    fn write_files(
-        &self,
-        summary: &Summary,
-        findings: &[Finding],
-        names: Names<'_>,
-        fails: &dyn Fn(&Finding) -> bool,
-        vacuous: &[Vacuous],
-    ) -> anyhow::Result<()> {
-        if let Some(path) = &self.findings {
-            files::write(path, |out| {
-                for finding in findings {
-                    serde_json::to_writer(&mut *out, &Record::of(finding, names))?;
-                    out.write_all(b"\n")?;
-                }
-                Ok(())
-            })?;
+    /// Goes through the findings once: writes them out where that is asked for, and takes down what is told of them.
+    fn go_through(&self, findings: Findings, baseline: &Baseline, names: Names<'_>) -> anyhow::Result<Digest> {
+        let mut digest = Digest::new(self.detail().findings());
+        let mut take = |finding: &Finding| {
+            let known = !baseline.is_empty() && baseline.knows(&record::id(finding, names));
+            digest.take(finding, known, finding.severity >= self.fail_on);
+        };
+        match &self.findings {
+            None => findings.each(&mut |finding| {
+                take(&finding);
+                anyhow::Ok(())
+            })?,
+            Some(path) => files::write(path, |out| {
+                findings.each(&mut |finding| {
+                    take(&finding);
+                    serde_json::to_writer(&mut *out, &Record::of(&finding, names))?;
+                    Ok(out.write_all(b"\n")?)
+                })
+            })?,
         }
-        if let Some(path) = &self.junit {
-            let xml = junit::Run { summary, findings, names, fails, vacuous, strict: self.strict }.to_xml();
-            let xml = xml.context("the JUnit report cannot be made")?;
-            files::write(path, |out| Ok(out.write_all(xml.as_bytes())?))?;
-        }
-        Ok(())
-    }
-}
-
-/// The findings of this run that the baseline knows: flow, check, key and by.
-struct Known(HashSet<(u16, u16, String, Option<String>)>);
-
-impl Known {
-    fn of(findings: &[Finding], baseline: &Baseline, names: Names<'_>) -> Known {
-        let known = |finding: &&Finding| !baseline.is_empty() && baseline.knows(&record::id(finding, names));
-        Known(findings.iter().filter(known).map(Known::key).collect())
-    }
-
-    fn key(finding: &Finding) -> (u16, u16, String, Option<String>) {
-        (finding.flow, finding.check, finding.key.clone(), finding.by.clone())
-    }
-
-    fn has(&self, finding: &Finding) -> bool {
-        !self.0.is_empty() && self.0.contains(&Known::key(finding))
-    }
-}
-
-fn count(findings: &[Finding], known: &Known, fails: &dyn Fn(&Finding) -> bool) -> FindingCounts {
-    let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count() as u64;
-    FindingCounts {
-        critical: of(Severity::Critical),
-        warning: of(Severity::Warning),
-        info: of(Severity::Info),
-        known: known.0.len() as u64,
-        failing: findings.iter().filter(|finding| fails(finding)).count() as u64,
+        Ok(digest)
     }
 }
 
@@ -241,21 +211,5 @@ mod tests {
         summary.vacuous.clear();
         assert_eq!(decide(&summary, true), Exit::Unknown, "two transactions are undecided");
         assert_eq!(decide(&summary, false), Exit::Good);
-    }
-
-    #[test]
-    fn what_is_known_does_not_fail() {
-        let plan = sample::plan();
-        let names = sample::names(&plan);
-        let old = sample::finding();
-        let new = Finding { key: "o-18".into(), ..sample::finding() };
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        std::io::Write::write_all(&mut file, serde_json::to_string(&Record::of(&old, names)).unwrap().as_bytes())
-            .unwrap();
-        let baseline = Baseline::read(file.path()).unwrap();
-        let findings = [old, new];
-        let known = Known::of(&findings, &baseline, names);
-        let counts = count(&findings, &known, &|finding| !known.has(finding));
-        assert_eq!((counts.critical, counts.known, counts.failing), (2, 1, 1));
     }
 }

@@ -158,6 +158,15 @@ impl Engine {
         state.flow
     }
 
+    /// The own key of an archived transaction of the flow, where it has a key of this value.
+    pub fn archived_owner(bytes: &[u8], flow: FlowId, value: &str) -> Option<String> {
+        let state = read_state(bytes);
+        let mut packed = Vec::new();
+        key::pack(value, &mut packed);
+        let has = state.own == packed || state.keys.iter().any(|(_, _, bound)| *bound == packed);
+        (state.flow == flow && has).then(|| key::unpack(state.own))
+    }
+
     /// The times of an archived transaction's bindings, in the order of its keys.
     pub(super) fn archived_bindings(bytes: &[u8]) -> Vec<Time> {
         read_state(bytes).keys.iter().map(|(_, time, _)| *time).collect()

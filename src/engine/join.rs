@@ -260,7 +260,8 @@ impl Engine {
             // One without a usable key belongs nowhere, unless it shows that a job ran.
             let at_home = unbound.is_empty() && state.runs.iter().any(|r| r.expects(flow, head.step));
             if !joined && !at_home {
-                state.account.flows[flow as usize].unattached[head.step as usize] += 1;
+                let keys = || state.nodes.keys(&waiting.nodes);
+                state.account.flows[flow as usize].stray(head.step, head.time, head.position, keys);
             }
             if !unbound.is_empty() {
                 state.parking.count += 1;

@@ -13,8 +13,8 @@ use crate::flow::plan::{Check, Form};
 use crate::model::finding::Finding;
 use crate::model::time::{Span, Time};
 use crate::model::value::{get_varint, put_varint};
-use crate::model::verdict::{Class, Reason, Severity, Status};
-use crate::model::{CheckId, FlowId, StepId, key};
+use crate::model::verdict::{Class, Doubt, Reason, Severity, Status};
+use crate::model::{CheckId, FlowId, SourceId, StepId, key};
 use serde::{Deserialize, Serialize};
 
 const NONE: u32 = u32::MAX;
@@ -40,7 +40,7 @@ pub(super) struct Instance {
 pub(super) enum Said {
     Passed,
     Broken(Class, Status),
-    Undecided(Reason),
+    Undecided(Doubt),
 }
 
 /// What is said of a transaction as a whole.
@@ -95,9 +95,12 @@ impl Judged {
             put_varint(out, u64::from(by.wrapping_add(1)));
             out.push(match said {
                 Said::Passed => PASSED,
-                Said::Undecided(reason) => UNDECIDED + *reason as u8,
+                Said::Undecided(doubt) => UNDECIDED + doubt.reason as u8,
                 Said::Broken(class, status) => BROKEN + (*class as u8) * STATUSES + *status as u8,
             });
+            if let Said::Undecided(doubt) = said {
+                put_varint(out, doubt.source.map_or(0, |source| u64::from(source) + 1));
+            }
         }
         out.push(match self.whole {
             Whole::Open => OPEN,
@@ -124,7 +127,10 @@ impl Judged {
                     let (class, status) = ((code - BROKEN) / STATUSES, (code - BROKEN) % STATUSES);
                     Said::Broken(Class::ALL[class as usize], Status::ALL[status as usize])
                 }
-                code => Said::Undecided(Reason::ALL[(code - UNDECIDED) as usize]),
+                code => {
+                    let source = get_varint(bytes).checked_sub(1).map(|source| source as SourceId);
+                    Said::Undecided(Doubt { reason: Reason::ALL[(code - UNDECIDED) as usize], source })
+                }
             };
             judged.instances.push(Instance { check, by, said });
         }
@@ -230,9 +236,8 @@ impl Engine {
             for by in values_of(check, &view) {
                 let case = Case { plan: &plan, flow_id, check, view: &view, evidence: &self.state.evidence, by };
                 let mut outcome = checks::judge(&case);
-                if outcome.verdict != Verdict::NotApplicable && (view.limited || force && outcome.due != Time::MAX) {
-                    outcome.verdict = Verdict::Undecided(Reason::Limit);
-                    outcome.due = Time::MAX;
+                if view.limited || force && outcome.due != Time::MAX {
+                    outcome = limited(outcome);
                 }
                 left.due = left.due.min(outcome.due);
                 if self.clocks[flow_id as usize].of_check[number] == clock {
@@ -391,12 +396,20 @@ pub(super) fn values_of<'a>(check: &'a Check, view: &'a View) -> impl Iterator<I
     once.into_iter().chain(each.map(|(at, _)| Some(at as u32)))
 }
 
+/// What a limit makes of a judgement: not all of the transaction is here.
+pub(super) fn limited(outcome: Outcome) -> Outcome {
+    match outcome.verdict {
+        Verdict::NotApplicable => outcome,
+        _ => Outcome { verdict: Verdict::Undecided(Reason::Limit.into()), due: Time::MAX, ..outcome },
+    }
+}
+
 fn said(outcome: &Outcome) -> Option<Said> {
     match outcome.verdict {
         Verdict::NotApplicable | Verdict::Pending => None,
         Verdict::Passed => Some(Said::Passed),
         Verdict::Broken(class, status) => Some(Said::Broken(class, status)),
-        Verdict::Undecided(reason) => Some(Said::Undecided(reason)),
+        Verdict::Undecided(doubt) => Some(Said::Undecided(doubt)),
     }
 }
 
@@ -415,7 +428,7 @@ fn whole(checks: &[Check], instances: &[Instance], pending: bool) -> Whole {
             Said::Broken(class, _) if checks[instance.check as usize].severity_of(class) >= Severity::Warning => {
                 return Whole::Inconsistent;
             }
-            Said::Undecided(reason) => undecided = Some(undecided.map_or(reason, |r| r.min(reason))),
+            Said::Undecided(doubt) => undecided = Some(undecided.map_or(doubt.reason, |r| r.min(doubt.reason))),
             _ => {}
         }
     }
@@ -438,8 +451,11 @@ pub(super) fn count(account: &mut FlowAccount, judged: &Judged, by: impl Fn(&mut
         by(match instance.said {
             Said::Passed => &mut check.passed,
             Said::Broken(..) => &mut check.broken,
-            Said::Undecided(reason) => &mut check.undecided[reason as usize],
+            Said::Undecided(doubt) => &mut check.undecided[doubt.reason as usize],
         });
+        if let Said::Undecided(Doubt { reason, source: Some(source) }) = instance.said {
+            by(&mut account.undecided_by_source[source as usize][reason as usize]);
+        }
     }
     for (step, more) in &judged.redelivered {
         (0..*more).for_each(|_| by(&mut account.redelivered[*step as usize]));

@@ -14,6 +14,9 @@ pub(super) const PARKED_MAX: usize = 5_000_000;
 /// Separate gaps of one source; past it they are merged with what lies between.
 pub(super) const GAPS_MAX: usize = 100_000;
 
+/// Observations that joined nothing, kept as samples of their step.
+pub(super) const UNATTACHED_SAMPLES_MAX: usize = 5;
+
 /// A limit, by the name that the account shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Limit {

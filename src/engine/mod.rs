@@ -45,7 +45,7 @@ use crate::model::finding::Finding;
 use crate::model::observation::Batch;
 use crate::model::time::Time;
 use crate::model::{FlowId, SourceId, StepId};
-use account::{Account, CheckAccount, FlowAccount};
+use account::{Account, ByReason, CheckAccount, FlowAccount};
 use clocks::Clocks;
 use filter::Filter;
 use join::{Ahead, Tie};
@@ -206,7 +206,9 @@ impl Engine {
             checks: vec![CheckAccount::default(); flow.checks.len()],
             observations: vec![0; flow.steps.len()],
             unattached: vec![0; flow.steps.len()],
+            strays: vec![Vec::new(); flow.steps.len()],
             redelivered: vec![0; flow.steps.len()],
+            undecided_by_source: vec![ByReason::default(); plan.sources.len()],
             ..FlowAccount::default()
         });
         let state = State {
@@ -389,11 +391,15 @@ impl Engine {
             let progress = self.state.evidence.progress(binders);
             while let Some((place, parked)) = self.state.parking.expired(flow, step, progress) {
                 parked.nodes.iter().for_each(|node| self.state.nodes.unpark(*node, place));
+                if !parked.joined {
+                    let State { account, nodes, .. } = &mut self.state;
+                    let keys = || nodes.keys(&parked.nodes);
+                    account.flows[flow as usize].stray(step, parked.time, parked.position, keys);
+                }
                 self.drop_idle(&parked.nodes);
                 if parked.joined {
                     continue;
                 }
-                self.state.account.flows[flow as usize].unattached[step as usize] += 1;
                 let binder = self.state.evidence.binder_known(&plan, flow, step, parked.time);
                 if binder.is_yes() && binder.due == Time::MAX {
                     self.state.evidence.remove_stray(flow, step, parked.time, parked.number);

@@ -109,6 +109,11 @@ impl Nodes {
         }
     }
 
+    /// Keys as names and values, for people.
+    pub fn keys(&self, indexes: &[u32]) -> Vec<(KeyId, String)> {
+        indexes.iter().map(|index| (self.name(*index), key::unpack(self.packed(*index)))).collect()
+    }
+
     #[inline]
     pub fn is(&self, index: u32, flow: FlowId, name: KeyId, packed: &[u8]) -> bool {
         let node = self.nodes.get(index);

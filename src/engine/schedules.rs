@@ -148,7 +148,7 @@ fn said(verdict: Verdict) -> Said {
     match verdict {
         Verdict::Passed => Said::Passed,
         Verdict::Broken(class, status) => Said::Broken(class, status),
-        Verdict::Undecided(reason) => Said::Undecided(reason),
-        Verdict::NotApplicable | Verdict::Pending => Said::Undecided(Reason::SourceBehind),
+        Verdict::Undecided(doubt) => Said::Undecided(doubt),
+        Verdict::NotApplicable | Verdict::Pending => Said::Undecided(Reason::SourceBehind.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! The engine's whole state as bytes.
 //!
-//! `"TLSN"`, a little-endian u16 version, then the state in postcard's format. Version 2 writes histories
-//! with numbers of whole bytes, and the filter with smaller shards; another version is refused, and the journal replayed.
+//! Version 2: `"TLSN"`, a little-endian u16 version, then the state in postcard's format. Another version is refused, and
+//! the journal replayed.
 
 use super::clocks::Clocks;
 use super::{Engine, Pace, State};

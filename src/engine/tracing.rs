@@ -2,20 +2,49 @@
 
 use super::Engine;
 use super::closing;
-use super::judging::values_of;
+use super::judging::{limited, values_of};
 use super::trace::{Conclusion, Joined, Judged, Trace};
 use crate::checks::view::View;
 use crate::checks::{self, Case, Verdict};
 use crate::model::time::Time;
-use crate::model::{CheckId, FlowId, key};
+use crate::model::{CheckId, FlowId, KeyId, key};
 
 impl Engine {
+    /// The own keys of the flow's transactions in memory that have a key of this value, whatever its name.
+    pub fn owners(&self, flow: FlowId, value: &str) -> Vec<String> {
+        let packed = packed(value);
+        let mut owners = Vec::new();
+        for (name, hash) in self.hashes(flow, value) {
+            let found: Vec<u32> = match name {
+                0 => self.find_transaction(flow, hash, &packed).into_iter().collect(),
+                _ => match self.find_node(flow, name, hash, &packed) {
+                    Some(node) => self.state.nodes.bound(node).map(|bound| bound.transaction).collect(),
+                    None => Vec::new(),
+                },
+            };
+            owners.extend(found.into_iter().map(|transaction| self.own_key_of(transaction)));
+        }
+        owners
+    }
+
+    /// The hashes under which the archive keeps what has a key of this value: one a key name.
+    pub fn hashes(&self, flow: FlowId, value: &str) -> Vec<(KeyId, u64)> {
+        let packed = packed(value);
+        let names = 0..self.plan.flows[flow as usize].keys.len() as KeyId;
+        names.map(|name| (name, key::hash(flow, name, &packed))).collect()
+    }
+
+    fn own_key_of(&self, transaction: u32) -> String {
+        let mut bytes = Vec::new();
+        self.state.store.read(transaction, &mut bytes);
+        key::unpack(super::history::read(&bytes, 0).0)
+    }
+
     /// Everything about the transaction of `flow` whose own key is `key`, where it is in memory; a
     /// closed one is given as the archive kept it.
     pub fn trace(&mut self, flow: FlowId, own: &str, archived: Option<&[u8]>) -> Option<Trace> {
         let mut view = std::mem::take(&mut self.view);
-        let mut packed = Vec::new();
-        key::pack(own, &mut packed);
+        let packed = packed(own);
         let found = self.find_transaction(flow, key::hash(flow, 0, &packed), &packed);
         let bindings = match (found, archived) {
             (Some(index), _) => {
@@ -56,12 +85,13 @@ impl Engine {
             for by in values_of(check, view) {
                 let case = Case { plan, flow_id, check, view, evidence: &self.state.evidence, by };
                 let outcome = checks::judge(&case);
+                let outcome = if view.limited { limited(outcome) } else { outcome };
                 let story = checks::explain(&case, &outcome);
                 let verdict = match outcome.verdict {
                     Verdict::NotApplicable => Judged::NotApplicable,
                     Verdict::Passed => Judged::Passed,
                     Verdict::Pending => Judged::Pending,
-                    Verdict::Undecided(reason) => Judged::Undecided(reason),
+                    Verdict::Undecided(doubt) => Judged::Undecided(doubt.reason),
                     Verdict::Broken(class, status) => {
                         Judged::Broken(check.class.unwrap_or(class), check.severity_of(class), status)
                     }
@@ -88,4 +118,10 @@ impl Engine {
         let bindings = keys.zip(bindings).map(|((name, value), time)| (name, value, *time)).collect();
         Trace { flow: flow_id, key: own.to_owned(), bindings, observations, conclusions }
     }
+}
+
+fn packed(value: &str) -> Vec<u8> {
+    let mut packed = Vec::new();
+    key::pack(value, &mut packed);
+    packed
 }

@@ -4,26 +4,22 @@
 //! what could not be known is an *error* (exit code 3), what is undecided but asked for no more is
 //! *skipped*. A check that is broken only in ways that are known already passes and says so.
 
+use super::digest::{Digest, OfCheck, Several};
 use super::record::Record;
 use super::summary::{CheckSummary, SourceSummary, Summary, Vacuous};
 use super::{Names, record};
-use crate::model::finding::Finding;
+use crate::model::{CheckId, FlowId};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::fmt::Write;
-
-/// Most findings that a case spells out.
-const SPELT_OUT: usize = 20;
 
 /// What a report is made of.
 pub struct Run<'a> {
     /// The account.
     pub summary: &'a Summary,
-    /// The findings, sorted.
-    pub findings: &'a [Finding],
+    /// The findings.
+    pub digest: &'a Digest,
     /// The names of their indexes.
     pub names: Names<'a>,
-    /// Whether a finding decides the exit code.
-    pub fails: &'a dyn Fn(&Finding) -> bool,
     /// What is not excused.
     pub vacuous: &'a [Vacuous],
     /// Undecided is not good enough.
@@ -37,9 +33,8 @@ impl Run<'_> {
         for (at, (flow, summary)) in self.summary.flows.iter().enumerate() {
             let mut suite = TestSuite::new(flow);
             for (check_at, (check, counts)) in summary.checks.iter().enumerate() {
-                let findings: Vec<_> =
-                    self.findings.iter().filter(|f| (f.flow as usize, f.check as usize) == (at, check_at)).collect();
-                suite.add_test_case(self.check(flow, check, counts, &findings));
+                let findings = self.digest.of_check(at as FlowId, check_at as CheckId);
+                suite.add_test_case(self.check(flow, check, counts, findings));
             }
             suite.add_test_case(self.steps(flow));
             report.add_test_suite(suite);
@@ -52,15 +47,15 @@ impl Run<'_> {
         report.to_string()
     }
 
-    fn check(&self, flow: &str, check: &str, counts: &CheckSummary, findings: &[&Finding]) -> TestCase {
-        let failing: Vec<_> = findings.iter().copied().filter(|finding| (self.fails)(finding)).collect();
+    fn check(&self, flow: &str, check: &str, counts: &CheckSummary, findings: Option<&OfCheck>) -> TestCase {
+        let failing = findings.map(|findings| &findings.failing).filter(|failing| failing.count > 0);
         let vacuous = self
             .vacuous
             .iter()
             .find(|v| matches!(v, Vacuous::Check { flow: f, check: c, .. } if f == flow && c == check));
-        let status = if let Some(worst) = failing.first() {
+        let status = if let Some(failing) = failing {
             let message = format!("{} of {} judged are broken{}", counts.broken, counts.judged, undecided(counts));
-            non_success(NonSuccessKind::Failure, worst.class.name(), message, self.spell_out(&failing))
+            non_success(NonSuccessKind::Failure, failing.first[0].class.name(), message, self.spell_out(failing))
         } else if let Some(vacuous) = vacuous {
             non_success(NonSuccessKind::Error, "judged_nothing", vacuous.to_string(), String::new())
         } else if counts.undecided > 0 && self.strict {
@@ -82,9 +77,9 @@ impl Run<'_> {
             counts.broken,
             undecided(counts)
         );
-        if failing.is_empty() && !findings.is_empty() {
-            let ids: Vec<_> = findings.iter().take(SPELT_OUT).map(|f| record::id(f, self.names)).collect();
-            let _ = writeln!(out, "known, or below what fails: {}: {}", findings.len(), ids.join(" "));
+        if let (None, Some(OfCheck { tolerated, .. })) = (failing, findings) {
+            let ids: Vec<_> = tolerated.first.iter().map(|f| record::id(f, self.names)).collect();
+            let _ = writeln!(out, "known, or below what fails: {}: {}", tolerated.count, ids.join(" "));
         }
         case.set_system_out(out);
         case
@@ -136,13 +131,14 @@ impl Run<'_> {
         case
     }
 
-    fn spell_out(&self, failing: &[&Finding]) -> String {
+    fn spell_out(&self, failing: &Several) -> String {
         let mut text = String::new();
-        for finding in failing.iter().take(SPELT_OUT) {
+        for finding in &failing.first {
             let _ = writeln!(text, "{}", anstream::adapter::strip_str(&Record::of(finding, self.names).to_string()));
         }
-        if failing.len() > SPELT_OUT {
-            let _ = writeln!(text, "… and {} more", failing.len() - SPELT_OUT);
+        let more = failing.count - failing.first.len() as u64;
+        if more > 0 {
+            let _ = writeln!(text, "… and {more} more");
         }
         text
     }
@@ -169,17 +165,27 @@ fn undecided(counts: &CheckSummary) -> String {
 mod tests {
     use super::*;
     use crate::findings::{sample, summary};
+    use crate::model::finding::Finding;
 
-    fn xml(summary: &Summary, findings: &[Finding], fails: bool) -> String {
+    fn xml(summary: &Summary, findings: &[Finding], fail: bool) -> String {
         let plan = sample::plan();
         let vacuous = summary::vacuous(summary, &plan);
         let names = sample::names(&plan);
-        Run { summary, findings, names, fails: &|_| fails, vacuous: &vacuous, strict: false }.to_xml().unwrap()
+        let mut digest = Digest::new(0);
+        findings.iter().for_each(|finding| digest.take(finding, false, fail));
+        Run { summary, digest: &digest, names, vacuous: &vacuous, strict: false }.to_xml().unwrap()
     }
 
     #[test]
     fn findings_fail_what_is_unknown_is_an_error_and_the_rest_passes() {
         insta::assert_snapshot!(xml(&sample::summary(), &[sample::finding()], true));
+    }
+
+    #[test]
+    fn what_is_not_spelt_out_is_counted() {
+        let many: Vec<_> = (0..50).map(|n| Finding { key: format!("o-{n}"), ..sample::finding() }).collect();
+        let shown = xml(&sample::summary(), &many, true);
+        assert!(shown.contains("o-19") && !shown.contains("o-20") && shown.contains("… and 30 more"), "{shown}");
     }
 
     #[test]

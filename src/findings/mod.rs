@@ -7,10 +7,11 @@
 //! both                    ─▶ junit    a suite a flow, a case a check
 //! ```
 //!
-//! `order` says which finding comes first, `baseline` which ones are known from an earlier run,
-//! `schema` publishes what the JSON looks like.
+//! `order` says which finding comes first, `digest` takes down what is told of all of them, `baseline` says which ones
+//! are known from an earlier run, `schema` publishes what the JSON looks like.
 
 pub mod baseline;
+pub mod digest;
 pub mod junit;
 pub mod order;
 pub mod record;

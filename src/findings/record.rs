@@ -89,7 +89,7 @@ pub enum EvidenceRecord<'a> {
 }
 
 /// A moment as RFC 3339 text in UTC; null for the two ends of time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment(pub Time);
 
 impl Serialize for Moment {

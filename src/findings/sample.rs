@@ -158,6 +158,7 @@ pub fn summary() -> Summary {
         undecodable: 1,
         beyond_lateness: 0,
         unattached: 0,
+        undecided: [("after_recording".to_string(), 2)].into_iter().collect(),
         from: Moment(TEN),
         to: Moment(TEN + Span::seconds(3600)),
         problems: vec![Problem {

@@ -23,6 +23,9 @@ pub struct Summary {
     pub sources: Named<SourceSummary>,
     /// Findings of the run.
     pub findings: FindingCounts,
+    /// Limits of the run as a whole that were hit, and how often. Findings beyond `findings_held_bytes_max` waited in a
+    /// temporary file; none is missing.
+    pub limits: Named<u64>,
     /// What a green verdict would be silent about; empty where the verdict rests on evidence.
     pub vacuous: Vec<String>,
     /// The run was interrupted: the numbers are those of what had been read by then.
@@ -71,12 +74,14 @@ pub struct CheckSummary {
 }
 
 /// One step.
-#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct StepSummary {
     /// Observations that matched it.
     pub observations: u64,
     /// Those that joined no transaction.
     pub unattached: u64,
+    /// The earliest of these.
+    pub unattached_samples: Vec<Stray>,
     /// Those whose effect had been seen before.
     pub redelivered: u64,
     /// Key values that were null or absent.
@@ -89,6 +94,17 @@ pub struct StepSummary {
     pub key_errors: u64,
     /// Errors of expressions in `keep`: null.
     pub keep_errors: u64,
+}
+
+/// An observation that joined no transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Stray {
+    /// Where it stands, such as `events.jsonl:12`.
+    pub place: String,
+    /// When it happened.
+    pub time: Moment,
+    /// Its keys: each name with its values.
+    pub keys: Named<Vec<String>>,
 }
 
 /// One source.
@@ -110,6 +126,9 @@ pub struct SourceSummary {
     pub lone: u64,
     /// Observations that joined no transaction.
     pub unattached: u64,
+    /// What checks could not judge because of it, by reason. A check that no source keeps from judging
+    /// (`limit`, `expression`) is counted nowhere here.
+    pub undecided: Named<u64>,
     /// The oldest event time; null where there is none.
     pub from: Moment,
     /// The newest event time; null where there is none.
@@ -190,6 +209,18 @@ impl<T> Named<T> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
+    /// The value of this name, a new one at the end where there is none yet.
+    pub fn entry(&mut self, name: &str) -> &mut T
+    where
+        T: Default,
+    {
+        let at = self.0.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            self.0.push((name.to_owned(), T::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+
     /// Names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
@@ -237,6 +268,7 @@ impl SourceSummary {
             outside: 0,
             lone: 0,
             unattached: 0,
+            undecided: Named::default(),
             from: Moment(Time::MIN),
             to: Moment(Time::MAX),
             files: 0,

@@ -1,5 +1,6 @@
 //! What may be said of a check and of a transaction.
 
+use super::SourceId;
 use serde::{Deserialize, Serialize};
 
 macro_rules! names {
@@ -90,5 +91,21 @@ names! {
         SourceBehind = "source_behind",
         /// A confirmation probe could not be asked.
         Unconfirmed = "unconfirmed",
+    }
+}
+
+/// Why nothing can be said, and which source leaves it open, where it is one. Where several do, the least counts: the
+/// first reason, and of that the first source.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Why.
+    pub reason: Reason,
+    /// The evidence source; `None` where none is to blame.
+    pub source: Option<SourceId>,
+}
+
+impl From<Reason> for Doubt {
+    fn from(reason: Reason) -> Doubt {
+        Doubt { reason, source: None }
     }
 }

@@ -12,6 +12,7 @@
 //! memory  partition 7: 127 entries └── earlier block ───┘ └── earlier block ── [filling]
 //! ```
 
+use super::temporary;
 use crate::engine::{Archived, Closed};
 use std::collections::HashSet;
 use std::fs::File;
@@ -50,7 +51,7 @@ impl Archive {
     /// An empty archive in the system's folder for temporary files. The file has no name and is gone
     /// with the process.
     pub fn in_temp() -> io::Result<Archive> {
-        tempfile::tempfile().map(Archive::over).map_err(explained)
+        temporary::file().map(Archive::over)
     }
 
     fn over(file: File) -> Archive {
@@ -126,7 +127,7 @@ impl Archive {
 
     fn flush(&mut self) -> io::Result<()> {
         let written = self.file.seek(SeekFrom::Start(self.written)).and_then(|_| self.file.write_all(&self.buffer));
-        written.map_err(explained)?;
+        written.map_err(temporary::explained)?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
@@ -135,7 +136,7 @@ impl Archive {
     fn read(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
         let done = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.read_exact(&mut bytes));
-        done.map_err(explained)?;
+        done.map_err(temporary::explained)?;
         Ok(bytes)
     }
 
@@ -156,18 +157,6 @@ fn tag(key: u64) -> u64 {
 
 fn words(bytes: &[u8]) -> Vec<u64> {
     bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect()
-}
-
-fn explained(error: io::Error) -> io::Error {
-    let folder = std::env::temp_dir();
-    io::Error::new(
-        error.kind(),
-        format!(
-            "closed transactions cannot be kept in a temporary file in {}: {error}; make room there, or set TMPDIR to \
-             another folder",
-            folder.display()
-        ),
-    )
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use crate::model::observation::Position;
 use crate::model::time::Time;
 use crate::sources::file::{Chunk, Cutter};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How much of a file is read at a time, at most.
 const BLOCK_MAX_BYTES: usize = 256 << 10;
@@ -45,6 +46,7 @@ pub(super) struct Shelf<'r> {
     block: usize,
     window: Window,
     now: Time,
+    interrupted: Arc<AtomicBool>,
 }
 
 enum State {
@@ -62,7 +64,7 @@ struct Reader {
 }
 
 impl<'r> Shelf<'r> {
-    pub(super) fn new(recording: &'r Recording, window: Window, now: Time) -> Shelf<'r> {
+    pub(super) fn new(recording: &'r Recording, window: Window, now: Time, interrupted: &Arc<AtomicBool>) -> Shelf<'r> {
         let parts = recording.parts.len();
         Shelf {
             recording,
@@ -70,11 +72,12 @@ impl<'r> Shelf<'r> {
             block: (BLOCKS_BYTES / parts.max(1)).clamp(BLOCK_MIN_BYTES, BLOCK_MAX_BYTES),
             window,
             now,
+            interrupted: interrupted.clone(),
         }
     }
 
     fn open(&self, part: usize, block: usize) -> io::Result<Cutter> {
-        Cutter::open(&self.recording.file(part).path, self.recording.tap(part).framing(), block)
+        Cutter::open(&self.recording.file(part).path, self.recording.tap(part).framing(), block, &self.interrupted)
     }
 
     fn reader(&self, part: usize) -> MutexGuard<'_, Reader> {

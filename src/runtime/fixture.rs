@@ -12,7 +12,6 @@ use std::convert::Infallible;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 const LATENESS: Span = Span::seconds(5);
 
@@ -143,7 +142,7 @@ impl Fixture {
     pub(super) fn play(&self) -> Result<(Vec<String>, Played), Unreadable> {
         let recording = Recording::open(&self.config, &Arc::new(self.plan.clone()))?;
         let mut said = Vec::new();
-        let played = play(&recording, &self.options, &AtomicBool::new(false), &mut |_| {}, &mut |input| {
+        let played = play(&recording, &self.options, &Arc::default(), &mut |_| {}, &mut |input| {
             said.extend(show(&input));
             Ok::<_, Infallible>(if let Input::Observations(batch) = input { Some(batch) } else { None })
         });

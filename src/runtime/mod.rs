@@ -9,6 +9,7 @@ pub mod archive;
 pub mod coverage;
 mod desk;
 pub mod driver;
+pub mod findings;
 pub mod flow_test;
 mod follow;
 pub mod play;
@@ -16,6 +17,8 @@ mod portion;
 pub mod recording;
 pub mod report;
 mod silence;
+mod sorter;
+mod temporary;
 pub mod trace;
 pub mod verify;
 

@@ -24,6 +24,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounde
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -81,11 +82,11 @@ type Done = Result<Portion, Box<dyn Any + Send>>;
 pub fn play<E>(
     recording: &Recording,
     options: &PlayOptions,
-    interrupted: &AtomicBool,
+    interrupted: &Arc<AtomicBool>,
     progress: &mut dyn FnMut(Progress),
     sink: Sink<'_, E>,
 ) -> Result<Played, E> {
-    let shelf = Shelf::new(recording, options.window, options.now);
+    let shelf = Shelf::new(recording, options.window, options.now, interrupted);
     let room = recording.parts.len() * ahead(recording);
     let (jobs, jobs_taken) = bounded(room);
     let (done, done_taken) = bounded(room);
@@ -190,10 +191,11 @@ impl<'r, 's> Player<'r, 's> {
         }
     }
 
-    /// Plays to the end; true where it was interrupted.
+    /// Plays to the end, or where it is interrupted to the end of the pipes that are next: they end where they stand.
+    /// True where it was interrupted.
     fn play<E>(
         &mut self,
-        interrupted: &AtomicBool,
+        interrupted: &Arc<AtomicBool>,
         progress: &mut dyn FnMut(Progress),
         sink: Sink<'_, E>,
     ) -> Result<bool, E> {
@@ -213,7 +215,7 @@ impl<'r, 's> Player<'r, 's> {
             self.take(portion, sink)?;
             progress(self.told);
         }
-        Ok(false)
+        Ok(interrupted())
     }
 
     /// Looks at the front of every file that can be read twice, so that each is begun when its time comes.
@@ -264,13 +266,13 @@ impl<'r, 's> Player<'r, 's> {
         let _ = self.jobs.send(Job { task, portion });
     }
 
-    /// Waits for a portion, and does jobs meanwhile. `None` where it is interrupted.
+    /// Waits for a portion, and does jobs meanwhile. `None` where it is interrupted and the file is no pipe.
     fn wait(&mut self, key: (usize, u64), interrupted: &dyn Fn() -> bool) -> Option<Portion> {
         loop {
             while let Ok(done) = self.done.try_recv() {
                 self.keep(done);
             }
-            if interrupted() {
+            if interrupted() && self.recording.file(key.0).size.is_some() {
                 return None;
             }
             if let Some(portion) = self.ready.remove(&key) {

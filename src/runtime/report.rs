@@ -1,10 +1,10 @@
 //! What a run over recordings tells: the engine's account and findings, and what became of every record.
 
 use super::coverage::Hole;
+use super::findings::Findings;
 use super::recording::PartNames;
-use crate::engine::account::Account;
+use crate::engine::account::{Account, ByReason};
 use crate::extract::counts::Counts;
-use crate::model::finding::Finding;
 use crate::model::time::Time;
 
 /// All that a run found out.
@@ -12,8 +12,8 @@ use crate::model::time::Time;
 pub struct Report {
     /// What the engine counted.
     pub account: Account,
-    /// The newest of each finding, without those that turned out untrue; by flow, check, key and by.
-    pub findings: Vec<Finding>,
+    /// What was found.
+    pub findings: Findings,
     /// What became of the records, one a source, in the order of the configuration.
     pub sources: Vec<SourceReport>,
     /// What extract counted at each step.
@@ -47,6 +47,8 @@ pub struct SourceReport {
     pub lone: u64,
     /// Observations that joined no transaction.
     pub unattached: u64,
+    /// What checks could not judge because of it.
+    pub undecided: ByReason,
     /// The oldest event time that counts.
     pub from: Option<Time>,
     /// The newest event time that counts.

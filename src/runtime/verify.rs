@@ -6,6 +6,7 @@ use super::play::{PlayOptions, Played, play};
 use super::recording::Recording;
 use crate::config::Config;
 use crate::engine::Pace;
+use crate::engine::account::Account;
 use crate::flow::format::Lateness;
 use crate::flow::plan::Plan;
 use crate::model::time::{Span, Time};
@@ -39,12 +40,9 @@ pub enum VerifyError {
     /// Some sources cannot be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// The archive of closed transactions failed.
-    #[error(
-        "closed transactions could not be kept in the folder for temporary files: {0}; \
-         make room there, or name another folder in TMPDIR"
-    )]
-    Archive(#[from] io::Error),
+    /// What does not stay in memory could not be kept.
+    #[error("closed transactions and findings could not be kept: {0}")]
+    Temporary(#[from] io::Error),
 }
 
 /// Plays all recordings to their end. `interrupted` stops it in good order; what it has found by then is told.
@@ -52,22 +50,13 @@ pub fn verify(
     config: &Config,
     plan: Arc<Plan>,
     options: &VerifyOptions,
-    interrupted: &AtomicBool,
+    interrupted: &Arc<AtomicBool>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, VerifyError> {
     let (driver, recording, played) = run(config, plan.clone(), options, interrupted, progress)?;
     let account = driver.account().clone();
     let mut sources = played.sources;
-    for source in &mut sources {
-        source.unattached = plan
-            .flows
-            .iter()
-            .zip(&account.flows)
-            .flat_map(|(flow, account)| flow.steps.iter().zip(&account.unattached))
-            .filter(|(step, _)| step.reads == source.name)
-            .map(|(_, count)| count)
-            .sum();
-    }
+    sources.iter_mut().for_each(|source| attribute(source, &plan, &account));
     Ok(Report {
         account,
         findings: driver.into_findings(),
@@ -78,12 +67,26 @@ pub fn verify(
     })
 }
 
+/// What the engine counted of a source's observations, and of what it leaves open.
+fn attribute(source: &mut SourceReport, plan: &Plan, account: &Account) {
+    for (flow, account) in plan.flows.iter().zip(&account.flows) {
+        let of_steps = flow.steps.iter().zip(&account.unattached);
+        source.unattached +=
+            of_steps.filter(|(step, _)| step.reads == source.name).map(|(_, count)| count).sum::<u64>();
+        for (id, counts) in (0..).zip(&account.undecided_by_source) {
+            if plan.sources[plan.root(id) as usize].name == source.name {
+                source.undecided.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            }
+        }
+    }
+}
+
 /// Plays all recordings into an engine.
 pub(super) fn run(
     config: &Config,
     plan: Arc<Plan>,
     options: &VerifyOptions,
-    interrupted: &AtomicBool,
+    interrupted: &Arc<AtomicBool>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Driver, Recording, Played), VerifyError> {
     let (config, plan) = settled(config, plan, options.settle);

@@ -106,7 +106,9 @@ fn comparable(account: &Account) -> Vec<FlowAccount> {
         inconsistent: flow.inconsistent,
         undecided: flow.undecided,
         checks: flow.checks.clone(),
+        undecided_by_source: flow.undecided_by_source.clone(),
         unattached: flow.unattached.clone(),
+        strays: flow.strays.clone(),
         redelivered: flow.redelivered.clone(),
         ..FlowAccount::default()
     };
@@ -154,7 +156,9 @@ pub fn differences(plan: &Plan, expected: &Outcome, actual: &Outcome, repeated: 
         if !repeated || fewer {
             compare("unattached", format!("{:?}", left.unattached), format!("{:?}", right.unattached));
         }
+        compare("strays", format!("{:?}", left.strays), format!("{:?}", right.strays));
         compare("redelivered", format!("{:?}", left.redelivered), format!("{:?}", right.redelivered));
+        compare("by source", format!("{:?}", left.undecided_by_source), format!("{:?}", right.undecided_by_source));
         let counts = |a: Option<&CheckAccount>| format!("{a:?}");
         for (n, check) in flow.checks.iter().enumerate() {
             compare(&check.name, counts(left.checks.get(n)), counts(right.checks.get(n)));

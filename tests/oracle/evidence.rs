@@ -9,8 +9,8 @@ use throughline::model::{FlowId, SourceId, StepId};
 /// Why an absence cannot be claimed; the smallest counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Lack {
-    /// It will never be known.
-    Because(Reason),
+    /// It will never be known; because of this source, where it is one.
+    Because(Reason, Option<SourceId>),
     /// It is not known yet.
     NotYet,
 }
@@ -24,22 +24,24 @@ pub fn worst(of: impl IntoIterator<Item = Known>) -> Known {
 }
 
 /// Whether all that a source saw between two moments, both included, is known.
-pub fn seen_by(source: &Evidence, from: Time, to: Time) -> Known {
+pub fn seen_by(case: &Case, id: SourceId, from: Time, to: Time) -> Known {
+    let source = evidence(case, id);
+    let because = |reason| Lack::Because(reason, Some(id));
     let beyond = to >= source.to;
     let rules = [
-        (beyond && source.state == State::Down, Lack::Because(Reason::SourceDown)),
-        (source.gaps.iter().any(|gap| gap.0 <= to && gap.1 >= from), Lack::Because(Reason::Gap)),
-        (from < source.from, Lack::Because(Reason::BeforeWatch)),
-        (beyond && source.state == State::Ended, Lack::Because(Reason::AfterRecording)),
+        (beyond && source.state == State::Down, because(Reason::SourceDown)),
+        (source.gaps.iter().any(|gap| gap.0 <= to && gap.1 >= from), because(Reason::Gap)),
+        (from < source.from, because(Reason::BeforeWatch)),
+        (beyond && source.state == State::Ended, because(Reason::AfterRecording)),
         (beyond && source.state == State::Live, Lack::NotYet),
     ];
     worst(rules.into_iter().filter(|(holds, _)| *holds).map(|(_, lack)| Err(lack)))
 }
 
 /// Whether all that a source saw from one moment to the end of the recording is known.
-fn seen_to_the_end(source: &Evidence, from: Time) -> Known {
-    match seen_by(source, from, Time::MAX) {
-        Err(Lack::Because(Reason::AfterRecording)) => Ok(()),
+fn seen_to_the_end(case: &Case, source: SourceId, from: Time) -> Known {
+    match seen_by(case, source, from, Time::MAX) {
+        Err(Lack::Because(Reason::AfterRecording, _)) => Ok(()),
         known => known,
     }
 }
@@ -47,14 +49,14 @@ fn seen_to_the_end(source: &Evidence, from: Time) -> Known {
 /// `cov`: whether every observation of a step between two moments, both included, is known.
 pub fn cov(case: &Case, flow: FlowId, joined: &Joined, step: StepId, from: Time, to: Time) -> Known {
     let sources = case.flow(flow).steps[step as usize].closure.iter();
-    let direct = worst(sources.map(|s| seen_by(evidence(case, *s), from, to)));
+    let direct = worst(sources.map(|s| seen_by(case, *s, from, to)));
     worst([direct, binders_seen(case, flow, joined, step, from, to)])
 }
 
 /// `cov` to the end of the recording.
 pub fn cov_to_the_end(case: &Case, flow: FlowId, joined: &Joined, step: StepId, from: Time) -> Known {
     let sources = case.flow(flow).steps[step as usize].closure.iter();
-    let direct = worst(sources.map(|s| seen_to_the_end(evidence(case, *s), from)));
+    let direct = worst(sources.map(|s| seen_to_the_end(case, *s, from)));
     worst([direct, binders_seen(case, flow, joined, step, from, Time::MAX)])
 }
 
@@ -65,18 +67,18 @@ fn binders_seen(case: &Case, flow_id: FlowId, joined: &Joined, step_id: StepId, 
     let step = &flow.steps[step_id as usize];
     let stray = joined.unattached.iter().filter(|o| o.step == step_id && o.time >= from && o.time <= to);
     let usable = |o: &Observation| o.keys.iter().any(|(name, _)| flow.keys[*name as usize].rank.is_some());
-    let judged = stray.filter(|o| !step.carries_flow_key && usable(o)).flat_map(|o| {
-        step.binders.iter().map(|s| seen_by(evidence(case, *s), o.time - flow.linger, o.time + flow.linger))
-    });
+    let judged = stray
+        .filter(|o| !step.carries_flow_key && usable(o))
+        .flat_map(|o| step.binders.iter().map(|s| seen_by(case, *s, o.time - flow.linger, o.time + flow.linger)));
     worst(judged)
 }
 
 /// `passed`: whether the sources of these steps have gone beyond a moment.
 pub fn passed(case: &Case, flow: FlowId, steps: &[StepId], at: Time) -> Known {
     let sources = steps.iter().flat_map(|step| &case.flow(flow).steps[*step as usize].closure);
-    worst(sources.map(|s| evidence(case, *s)).filter(|s| at >= s.to).map(|source| match source.state {
-        State::Down => Err(Lack::Because(Reason::SourceDown)),
-        State::Ended => Err(Lack::Because(Reason::AfterRecording)),
+    worst(sources.filter(|s| at >= evidence(case, **s).to).map(|source| match evidence(case, *source).state {
+        State::Down => Err(Lack::Because(Reason::SourceDown, Some(*source))),
+        State::Ended => Err(Lack::Because(Reason::AfterRecording, Some(*source))),
         State::Live => Err(Lack::NotYet),
     }))
 }

@@ -100,7 +100,7 @@ fn verdict_name(check: &Check, verdict: Verdict) -> String {
     match verdict {
         Verdict::Broken(_, _, status) if check.class.is_some() => format!("broken as the check says {status}"),
         Verdict::Broken(class, _, status) => format!("broken {class} {status}"),
-        Verdict::Undecided(reason) => format!("undecided {reason}"),
+        Verdict::Undecided(reason, _) => format!("undecided {reason}"),
         other => format!("{other:?}").to_lowercase(),
     }
 }

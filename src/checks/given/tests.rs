@@ -68,7 +68,7 @@ fn where_given_may_have_been_missed_nothing_is_sure() {
     assert_eq!(verdict(both, "0s placed", "queue: -1h..2h, gap 10m..12m"), "does not apply");
     assert_snapshot!(tell(both, "0s placed", "all: -30m.."), @r"
     undecided: before_watch
-    `queue` is complete only from -30m on; paid may have come from -1h on
+    `app` is complete only from -30m on; shipped may have come from -1h on
     ");
 }
 

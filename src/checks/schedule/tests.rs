@@ -21,7 +21,7 @@ fn check(text: &str, runs: &str, coverage: &str) -> String {
         let verdict = match schedule.judge(&evidence, &runs, due) {
             None => "not due".to_owned(),
             Some(Verdict::Passed) => "ran".to_owned(),
-            Some(Verdict::Undecided(reason)) => format!("undecided: {reason}"),
+            Some(Verdict::Undecided(doubt)) => format!("undecided: {}", doubt.reason),
             Some(Verdict::Broken(class, _)) => format!("{class}: {}", schedule.explain(&evidence, due).summary),
             Some(other) => format!("{other:?}"),
         };

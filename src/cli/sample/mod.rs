@@ -87,7 +87,8 @@ impl<'a> Sample<'a> {
     }
 
     fn take_file(&mut self, part: u32, file: &Located, wanted: usize) -> anyhow::Result<()> {
-        let mut cutter = Cutter::open(&file.path, framing(&self.source.file.decoding.format), BLOCK_BYTES)?;
+        let mut cutter =
+            Cutter::open(&file.path, framing(&self.source.file.decoding.format), BLOCK_BYTES, &Arc::default())?;
         let mut chunk = Chunk::default();
         loop {
             cutter.next(&mut chunk);

@@ -177,7 +177,11 @@ impl Stage<'_> {
                 self.played.traces.insert(expected.key.clone(), trace);
             }
         }
-        self.played.findings = self.driver.into_findings();
+        let findings = &mut self.played.findings;
+        self.driver.into_findings().each(&mut |finding| {
+            findings.push(finding);
+            Ok::<_, io::Error>(())
+        })?;
         Ok(self.played)
     }
 

@@ -184,7 +184,7 @@ fn an_interrupt_ends_it_in_good_order() {
     let fixture = three_files();
     let plan = std::sync::Arc::new(fixture.plan.clone());
     let recording = Recording::open(&fixture.config, &plan).unwrap();
-    let interrupted = AtomicBool::new(false);
+    let interrupted = std::sync::Arc::new(AtomicBool::new(false));
     let mut seen = 0;
     let played = play(&recording, &fixture.options, &interrupted, &mut |_| {}, &mut |_| {
         interrupted.store(true, Ordering::Relaxed);
@@ -201,7 +201,7 @@ fn progress_comes_to_the_whole() {
     let plan = std::sync::Arc::new(fixture.plan.clone());
     let recording = Recording::open(&fixture.config, &plan).unwrap();
     let mut last = None;
-    let _ = play(&recording, &fixture.options, &AtomicBool::new(false), &mut |p| last = Some(p), &mut |_| {
+    let _ = play(&recording, &fixture.options, &Arc::default(), &mut |p| last = Some(p), &mut |_| {
         Ok::<_, std::convert::Infallible>(None)
     });
     let last = last.unwrap();

@@ -12,6 +12,7 @@ use super::open::Unpacked;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A longer record is passed over as undecodable and not held in memory.
 pub const RECORD_MAX_BYTES: usize = 64 << 20;
@@ -150,10 +151,10 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// Opens a file; `block` bytes are read at a time.
-    pub fn open(path: &Path, framing: Framing, block: usize) -> io::Result<Cutter> {
+    /// Opens a file; `block` bytes are read at a time. A pipe ends where it is `interrupted`.
+    pub fn open(path: &Path, framing: Framing, block: usize, interrupted: &Arc<AtomicBool>) -> io::Result<Cutter> {
         Ok(Cutter {
-            input: Unpacked::open(path)?,
+            input: Unpacked::open(path, interrupted)?,
             framing,
             block,
             carry: Vec::new(),
@@ -325,7 +326,7 @@ mod tests {
     }
 
     fn cut_file(path: &Path, framing: Framing, block: usize) -> Vec<String> {
-        let mut cutter = Cutter::open(path, framing, block).unwrap();
+        let mut cutter = Cutter::open(path, framing, block, &Arc::default()).unwrap();
         let (mut chunk, mut seen) = (Chunk::default(), Vec::new());
         loop {
             cutter.next(&mut chunk);
@@ -414,7 +415,7 @@ mod tests {
     fn a_file_that_shrinks_is_a_problem() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "one\ntwo\nthree\n").unwrap();
-        let mut cutter = Cutter::open(file.path(), Framing::Lines, 4).unwrap();
+        let mut cutter = Cutter::open(file.path(), Framing::Lines, 4, &Arc::default()).unwrap();
         let mut chunk = Chunk::default();
         cutter.next(&mut chunk);
         fs::write(file.path(), "one\n").unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// One file of a source.
@@ -99,11 +99,28 @@ fn matching(pattern: &str) -> Result<Vec<Located>, LocateError> {
 }
 
 fn located(path: PathBuf, found: &fs::Metadata) -> Located {
-    let name = path.display().to_string();
+    let name = tidy(&path).display().to_string();
     let modified = found.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     let nanos = modified.and_then(|since| i64::try_from(since.as_nanos()).ok());
     let plain = found.is_file();
     Located { path, name, size: plain.then_some(found.len()), modified: nanos.filter(|_| plain) }
+}
+
+/// The path without its detours (`flows/../a.jsonl` is `a.jsonl`), where it leads to the same file without them: beyond
+/// a link to another folder it does not.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(tidy.components().next_back(), Some(Component::Normal(_))) => {
+                tidy.pop();
+            }
+            part => tidy.push(part),
+        }
+    }
+    let same = tidy == path || fs::canonicalize(&tidy).is_ok_and(|t| fs::canonicalize(path).is_ok_and(|p| p == t));
+    if same { tidy } else { path.to_owned() }
 }
 
 fn is_pattern(path: &str) -> bool {
@@ -176,6 +193,18 @@ mod tests {
         assert_eq!(names(&folder, "logs/*.csv").unwrap(), ["logs/a.csv", "logs/b.csv"]);
         assert_eq!(names(&folder, "logs/a.csv").unwrap(), ["logs/a.csv"]);
         assert_eq!(names(&folder, "**/c.csv").unwrap(), ["logs/old.csv/c.csv"]);
+    }
+
+    #[test]
+    fn a_name_is_shown_without_its_detours() {
+        let folder = folder(&["flows/f.yaml", "logs/a.csv", "far/away/b.csv", "far/c.csv"]);
+        assert_eq!(names(&folder, "flows/../logs/./a.csv").unwrap(), ["logs/a.csv"]);
+        assert_eq!(names(&folder, "flows/../logs/../logs/*.csv").unwrap(), ["logs/a.csv"]);
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(folder.path().join("far/away"), folder.path().join("link")).unwrap();
+            assert_eq!(names(&folder, "link/../c.csv").unwrap(), ["link/../c.csv"], "it is far/c.csv");
+        }
     }
 
     #[test]

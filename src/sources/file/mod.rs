@@ -10,6 +10,7 @@ mod cut;
 mod cut_csv;
 mod locate;
 mod open;
+mod pipe;
 
 pub use cut::{Chunk, Cutter, Framing, Problem, RECORD_MAX_BYTES, Record};
 pub use locate::{LocateError, Located, locate};

@@ -1,11 +1,12 @@
 //! One file as a stream of bytes, whatever it is packed in.
 
+use super::pipe::Pipe;
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// An open recording: unpacked bytes, and how much of the file they took.
 pub(super) struct Unpacked {
@@ -20,10 +21,15 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 impl Unpacked {
     /// Opens a file and looks at its first bytes for how it is packed. Gzip members and zstd frames that follow
-    /// each other are read as one.
-    pub(super) fn open(path: &Path) -> io::Result<Unpacked> {
-        let file = File::open(path)?;
-        let promised = file.metadata().ok().filter(|m| m.is_file()).map(|m| m.len());
+    /// each other are read as one. What is no regular file ends where it is `interrupted`.
+    pub(super) fn open(path: &Path, interrupted: &Arc<AtomicBool>) -> io::Result<Unpacked> {
+        let (file, promised): (Box<dyn Read + Send>, _) = if fs::metadata(path)?.is_file() {
+            let file = File::open(path)?;
+            let size = file.metadata()?.len();
+            (Box::new(file), Some(size))
+        } else {
+            (Box::new(Pipe::open(path, interrupted)?), None)
+        };
         let consumed = Arc::new(AtomicU64::new(0));
         let mut raw = Counted { inner: file, consumed: consumed.clone() };
         let mut front = Vec::with_capacity(ZSTD.len());

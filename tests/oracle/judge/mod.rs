@@ -10,11 +10,11 @@ use super::evidence::{self, Lack, worst};
 use super::join::{Joined, Transaction, join};
 use super::view::View;
 use std::collections::BTreeMap;
-use throughline::engine::account::{CheckAccount, FlowAccount};
+use throughline::engine::account::{CheckAccount, FlowAccount, Stray};
 use throughline::flow::plan::{Check, Flow, Form};
 use throughline::model::time::Time;
 use throughline::model::verdict::{Class, Reason, Severity, Status};
-use throughline::model::{CheckId, FlowId, StepId};
+use throughline::model::{CheckId, FlowId, SourceId, StepId};
 
 /// What a check says of a transaction, or of one value of its `by`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -25,8 +25,8 @@ pub enum Verdict {
     Passed,
     /// Broken.
     Broken(Class, Severity, Status),
-    /// Nothing sure can be said.
-    Undecided(Reason),
+    /// Nothing sure can be said; because of this source, where it is one.
+    Undecided(Reason, Option<SourceId>),
     /// Not due yet.
     Pending,
 }
@@ -76,11 +76,14 @@ pub fn judge(case: &Case) -> Vec<FlowReport> {
 fn judge_flow(case: &Case, flow_id: FlowId) -> FlowReport {
     let flow = case.flow(flow_id);
     let joined = join(case, flow_id);
+    let unattached = unattached(case, flow, &joined);
     let mut account = FlowAccount {
         checks: vec![CheckAccount::default(); flow.checks.len()],
         observations: (0..flow.steps.len()).map(|s| count(case.of(flow_id).filter(|o| o.step as usize == s))).collect(),
-        unattached: unattached(case, flow, &joined),
+        unattached: unattached.iter().map(|strays| strays.len() as u64).collect(),
+        strays: unattached.iter().map(|strays| samples(strays)).collect(),
         redelivered: vec![0; flow.steps.len()],
+        undecided_by_source: vec![Default::default(); case.plan.sources.len()],
         ..FlowAccount::default()
     };
     let mut instances = BTreeMap::new();
@@ -96,7 +99,7 @@ fn judge_flow(case: &Case, flow_id: FlowId) -> FlowReport {
                 let by = by.map(|value| (check.by.unwrap_or(0), value));
                 let verdict = judge_instance(&View { by, ..whole }, check);
                 verdicts.push(verdict);
-                count_verdict(&mut account.checks[check_id], verdict);
+                count_verdict(&mut account, check_id as CheckId, verdict);
                 let id = (check_id as CheckId, transaction.key.clone(), by.map(|b| b.1.to_owned()));
                 instances.insert(id, verdict);
             }
@@ -105,7 +108,7 @@ fn judge_flow(case: &Case, flow_id: FlowId) -> FlowReport {
     }
     for (check_id, check) in flow.checks.iter().enumerate() {
         for (due, verdict) in schedule::judge(case, flow_id, check) {
-            count_verdict(&mut account.checks[check_id], verdict);
+            count_verdict(&mut account, check_id as CheckId, verdict);
             instances.insert((check_id as CheckId, due.to_string(), None), verdict);
         }
     }
@@ -127,10 +130,12 @@ fn judge_instance(view: &View, check: &Check) -> Verdict {
     let Some(parts) = judge_form(view, &check.form) else { return Verdict::NotApplicable };
     let verdict = under_conditions(view, check, combine(check, &parts), deadline(&parts));
     let grows_only = matches!(check.form, Form::AtMost { .. } | Form::Forbid { .. });
-    if verdict != Verdict::NotApplicable && !grows_only && begins_before_the_watch(view) {
-        return Verdict::Undecided(Reason::BeforeWatch);
+    match began_before_the_watch(view) {
+        Some(source) if verdict != Verdict::NotApplicable && !grows_only => {
+            Verdict::Undecided(Reason::BeforeWatch, Some(source))
+        }
+        _ => verdict,
     }
-    verdict
 }
 
 fn judge_form(view: &View, form: &Form) -> Parts {
@@ -173,7 +178,7 @@ fn badness(class: Class) -> usize {
 
 fn unknown(lack: Lack) -> Verdict {
     match lack {
-        Lack::Because(reason) => Verdict::Undecided(reason),
+        Lack::Because(reason, source) => Verdict::Undecided(reason, source),
         Lack::NotYet => Verdict::Pending,
     }
 }
@@ -219,30 +224,38 @@ fn beginning(view: &View) -> Time {
     begun.unwrap_or(view.transaction.records[0].time - view.flow().linger)
 }
 
-/// Whether what begins the transaction may have come before the watch.
-fn begins_before_the_watch(view: &View) -> bool {
+/// Whether what begins the transaction may have come before the watch: before that of which source, the one that is
+/// watched from the latest time on.
+fn began_before_the_watch(view: &View) -> Option<SourceId> {
     let flow = view.flow();
     let records = &view.transaction.records;
     if flow.begins.is_empty() || records.iter().any(|r| flow.begins.contains(&r.step)) {
-        return false;
+        return None;
     }
-    let sources = flow.begins.iter().flat_map(|step| &flow.steps[*step as usize].closure);
-    let from = sources.map(|source| evidence::evidence(view.case, *source).from).max().unwrap_or(Time::MIN);
-    records[0].time < from + flow.linger
+    let mut sources: Vec<_> = flow.begins.iter().flat_map(|step| &flow.steps[*step as usize].closure).collect();
+    sources.sort();
+    let from = |source: SourceId| evidence::evidence(view.case, source).from;
+    let latest = sources.iter().map(|source| from(**source)).max()?;
+    let source = sources.into_iter().find(|source| from(**source) == latest)?;
+    (records[0].time < latest + flow.linger).then_some(*source)
 }
 
-fn count_verdict(account: &mut CheckAccount, verdict: Verdict) {
+fn count_verdict(account: &mut FlowAccount, check: CheckId, verdict: Verdict) {
+    let counts = &mut account.checks[check as usize];
     match verdict {
-        Verdict::Passed => account.passed += 1,
-        Verdict::Broken(..) => account.broken += 1,
-        Verdict::Undecided(reason) => account.undecided[reason as usize] += 1,
+        Verdict::Passed => counts.passed += 1,
+        Verdict::Broken(..) => counts.broken += 1,
+        Verdict::Undecided(reason, source) => {
+            counts.undecided[reason as usize] += 1;
+            source.iter().for_each(|s| account.undecided_by_source[*s as usize][reason as usize] += 1);
+        }
         Verdict::NotApplicable | Verdict::Pending => {}
     }
 }
 
 fn count_transaction(account: &mut FlowAccount, verdicts: &[Verdict]) {
     let bad = |v: &Verdict| matches!(v, Verdict::Broken(_, severity, _) if *severity >= Severity::Warning);
-    let reason = |v: &Verdict| if let Verdict::Undecided(reason) = v { Some(*reason) } else { None };
+    let reason = |v: &Verdict| if let Verdict::Undecided(reason, _) = v { Some(*reason) } else { None };
     if verdicts.iter().any(bad) {
         account.inconsistent += 1;
     } else if let Some(reason) = verdicts.iter().filter_map(reason).min() {
@@ -252,18 +265,23 @@ fn count_transaction(account: &mut FlowAccount, verdicts: &[Verdict]) {
     }
 }
 
-/// Observations that joined nothing, one count a step; one without a key that a schedule expects is at home.
-fn unattached(case: &Case, flow: &Flow, joined: &Joined) -> Vec<u64> {
+/// Observations that joined nothing, by step; one without a key that a schedule expects is at home.
+fn unattached<'c>(case: &Case, flow: &Flow, joined: &Joined<'c>) -> Vec<Vec<&'c Observation>> {
     let scheduled =
         |step| flow.checks.iter().any(|c| matches!(c.form, Form::Schedule { expect, .. } if expect == step));
     let usable = |o: &Observation| o.keys.iter().any(|(name, _)| flow.keys[*name as usize].rank.is_some());
-    let stray = |step| {
-        let home = move |o: &&&Observation| {
-            o.step == step && if usable(o) { waited_for(case, flow, o) } else { !scheduled(step) }
-        };
-        joined.unattached.iter().filter(home)
-    };
-    (0..flow.steps.len()).map(|step| count(stray(step as StepId))).collect()
+    let lost = |o: &&Observation| if usable(o) { waited_for(case, flow, o) } else { !scheduled(o.step) };
+    let mut steps = vec![Vec::new(); flow.steps.len()];
+    joined.unattached.iter().copied().filter(lost).for_each(|o| steps[o.step as usize].push(o));
+    steps
+}
+
+/// The earliest five of a step, as they are shown.
+fn samples(strays: &[&Observation]) -> Vec<Stray> {
+    let mut strays = strays.to_vec();
+    strays.sort_by_key(|o| (o.time, o.position));
+    let shown = |o: &&Observation| Stray { time: o.time, position: o.position, keys: o.keys.clone() };
+    strays.iter().take(5).map(shown).collect()
 }
 
 /// Whether the sources of all that could bind an observation have gone beyond the reach of a binding.

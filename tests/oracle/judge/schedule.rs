@@ -18,7 +18,7 @@ pub fn judge(case: &Case, flow_id: FlowId, check: &Check) -> Vec<(Time, Verdict)
         if case.of(flow_id).any(|o| o.step == *expect && o.time >= from && o.time <= to) {
             return Verdict::Passed;
         }
-        match seen_by(evidence(case, source), from, to) {
+        match seen_by(case, source, from, to) {
             Err(lack) => unknown(lack),
             Ok(()) => {
                 let class = Class::MissedRun;

@@ -1,19 +1,19 @@
 //! Forms that compare values.
 
 use super::super::case::Observation;
-use super::super::evidence::Known;
+use super::super::evidence::{Known, worst};
 use super::super::view::{Datum, Effect, View};
-use super::{Lack, Part, Parts, Say};
+use super::{Lack, Part, Parts, Say, beginning};
 use rust_decimal::Decimal;
 use std::cmp::Ordering;
 use throughline::flow::expression::{HoldsProgram, How, Operand, Use};
-use throughline::flow::plan::{Field, FieldRef};
+use throughline::flow::plan::{Carries, Field, FieldRef};
 use throughline::model::StepId;
 use throughline::model::time::{Span, Time};
 use throughline::model::value::Value;
 use throughline::model::verdict::{Class, Reason, Status};
 
-const EXPRESSION: Say = Say::Unknown(Lack::Because(Reason::Expression));
+const EXPRESSION: Say = Say::Unknown(Lack::Because(Reason::Expression, None));
 
 /// `agree: [a.x, b.y]`.
 pub fn agree(view: &View, fields: &[FieldRef], tolerance: Option<&Value>, within: Option<Span>) -> Parts {
@@ -85,27 +85,55 @@ pub fn holds(view: &View, program: &HoldsProgram, within: Option<Span>) -> Parts
     let finally = holds_at(view, program, &steps, Time::MAX)?;
     let newest = view.newest(&steps);
     let Some(within) = within else {
-        let grows = program.uses().iter().any(|used| !matches!(used.how, How::Bare | How::First));
-        let say = match (finally, grows) {
-            (None, _) => EXPRESSION,
-            (Some(true), false) => Say::Passed,
-            (Some(false), false) => broken_if(view.passed(&steps, newest), Status::Open),
-            (Some(holds), true) => match view.passed(&steps, newest + view.flow().linger) {
-                Ok(()) if holds => Say::Passed,
-                known => broken_if(known, Status::Open),
-            },
+        let grows = program.uses().iter().any(|used| grows(used.how));
+        let moment = if grows { newest + view.flow().linger } else { newest };
+        let known = |of: &dyn Fn(How) -> bool| {
+            let inputs = program.uses().iter().filter(|used| of(used.how));
+            worst(inputs.map(|used| input_known(view, used, &view.effects(used.step), moment)))
+        };
+        let say = match finally {
+            None => EXPRESSION,
+            Some(true) => known(&self::grows).map_or_else(Say::Unknown, |()| Say::Passed),
+            Some(false) => broken_if(known(&|_| true), Status::Open),
         };
         return Some(vec![Part { say, deadline: newest }]);
     };
     let judge = |changed: Time| {
-        let say = match holds_at(view, program, &steps, changed + within) {
+        let moment = changed + within;
+        let known = || {
+            let known = |used: &Use| input_known(view, used, &view.effects_at(used.step, moment), moment);
+            worst(program.uses().iter().map(known))
+        };
+        let say = match holds_at(view, program, &steps, moment) {
             None | Some(Some(true)) => Say::Passed,
             Some(None) => EXPRESSION,
-            Some(Some(false)) => broken_if(view.passed(&steps, changed + within), healed_if(finally == Some(true))),
+            Some(Some(false)) => broken_if(known(), healed_if(finally == Some(true))),
         };
         Part { say, deadline: newest + within }
     };
     Some(view.times(&steps).into_iter().map(judge).collect())
+}
+
+/// Whether one more effect at the end could change an input.
+fn grows(how: How) -> bool {
+    match how {
+        How::Bare | How::First => false,
+        How::Last | How::Count | How::Sum | How::Min | How::Max | How::Distinct => true,
+    }
+}
+
+/// Whether no record that could change an input, whose effects these are, may have been missed.
+fn input_known(view: &View, used: &Use, effects: &[Effect], moment: Time) -> Known {
+    let step = &view.flow().steps[used.step as usize];
+    let versions = step.dedupe_by.is_some() || view.case.plan.sources[step.source as usize].carries == Carries::Rows;
+    let time = |effect: Option<&Effect>| effect.map(Effect::time);
+    let (after, before) = match (used.how, versions) {
+        (How::Bare | How::First, false) => (None, time(effects.first())),
+        (How::Last, false) => (time(effects.last()), None),
+        _ => (None, None),
+    };
+    let to = before.unwrap_or(moment);
+    view.cov(used.step, after.unwrap_or_else(|| beginning(view)).min(to), to)
 }
 
 /// Whether it holds as things stood at a moment: `None` where it is not to be judged yet, `Some(None)` where the

@@ -9,7 +9,7 @@ use throughline::model::StepId;
 use throughline::model::time::{Span, Time};
 use throughline::model::verdict::{Class, Reason, Status};
 
-const EXPRESSION: Say = Say::Unknown(Lack::Because(Reason::Expression));
+const EXPRESSION: Say = Say::Unknown(Lack::Because(Reason::Expression, None));
 
 /// What is expected: at least so many effects of these steps; `None` where the number is no number.
 struct Item {

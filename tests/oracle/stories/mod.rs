@@ -63,7 +63,7 @@ fn show(verdict: Verdict) -> String {
         Verdict::NotApplicable => "not applicable".to_owned(),
         Verdict::Passed => "passed".to_owned(),
         Verdict::Broken(class, _, status) => format!("{class} {status}"),
-        Verdict::Undecided(reason) => format!("undecided {reason}"),
+        Verdict::Undecided(reason, _) => format!("undecided {reason}"),
         Verdict::Pending => "pending".to_owned(),
     }
 }
