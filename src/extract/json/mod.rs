@@ -14,15 +14,17 @@
 //! names and texts that contain escapes.
 
 mod course;
+mod document;
 mod fault;
 mod needs;
 mod scan;
 mod text;
 mod word;
 
+pub use document::{Case, Document};
 pub use fault::{Fault, What};
 pub use needs::{Needs, Slot};
-pub use scan::{Case, Document, Mode, Scanner, split};
+pub use scan::{Mode, Scanner, split};
 
 /// Lists and objects may stand in each other so deep, as in serde_json.
 pub const DEPTH_MAX: u32 = 127;

@@ -1,13 +1,11 @@
 //! The pass itself: a recursive descent over the bytes, guided by the tree of needed names.
 
 use super::course::{BRACE, Course, TURN};
+use super::document::{Case, Document, Found, Kind};
 use super::fault::{Fault, What};
 use super::needs::{NEVER, Needs, Node, ROOT, Slot};
 use super::text::{Masks, Plain, escape};
 use super::{DEPTH_MAX, LENGTH_MAX};
-use crate::model::json;
-use crate::model::value::Value;
-use std::borrow::Cow;
 
 /// How much of a document is validated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,52 +25,6 @@ pub struct Scanner {
     /// For each node, in each case, what its members look like.
     courses: Vec<Course>,
     masks: Masks,
-}
-
-/// A document whose needed values have been found.
-#[derive(Clone, Copy, Debug)]
-pub struct Document<'a> {
-    text: &'a str,
-    found: &'a [Found],
-    /// Which of the cases given to [`Needs::narrow`] it is.
-    pub case: Case,
-}
-
-/// What the text that decides about the need turned out to be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Case {
-    /// No text, absent, or nothing decides: everything was looked for.
-    Open,
-    /// The case with this number in ascending order of the texts.
-    Known(usize),
-    /// Another text.
-    Other,
-}
-
-/// Where a value stands and of what kind it is.
-#[derive(Clone, Copy, Debug, Default)]
-struct Found {
-    start: u32,
-    end: u32,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Kind {
-    #[default]
-    Absent,
-    Null,
-    True,
-    False,
-    /// A number without fraction and exponent.
-    Integer,
-    Number,
-    /// Text without escapes; its place is that between the quotes.
-    Text,
-    /// Text with escapes, its quotes included.
-    Escaped,
-    /// A list or an object.
-    Container,
 }
 
 impl Scanner {
@@ -113,43 +65,6 @@ impl Scanner {
             unsafe { std::str::from_utf8_unchecked(read) }
         };
         Ok(Document { text, found: &self.found, case })
-    }
-}
-
-impl<'a> Document<'a> {
-    /// The text at a slot, where it is text without escapes.
-    #[inline(always)]
-    pub fn plain_text(&self, slot: Slot) -> Option<&'a str> {
-        let found = &self.found[slot as usize];
-        (found.kind == Kind::Text).then(|| self.part(found))
-    }
-
-    #[inline(always)]
-    fn part(&self, found: &Found) -> &'a str {
-        let bytes = &self.text.as_bytes()[found.start as usize..found.end as usize];
-        // SAFETY: a value begins and ends at a byte of the grammar, which is ASCII, so no character of
-        // the document, which is UTF-8, is cut.
-        unsafe { std::str::from_utf8_unchecked(bytes) }
-    }
-
-    /// The value at a slot; null where it is absent.
-    #[inline]
-    pub fn value(&self, slot: Slot) -> Value<'a> {
-        let found = &self.found[slot as usize];
-        let text = self.part(found);
-        match found.kind {
-            Kind::Absent | Kind::Null => Value::Null,
-            Kind::True => Value::Bool(true),
-            Kind::False => Value::Bool(false),
-            Kind::Integer => match text.parse() {
-                Ok(n) if text != "-0" => Value::Int(n),
-                _ => Value::Number(Cow::Borrowed(text)),
-            },
-            Kind::Number => Value::Number(Cow::Borrowed(text)),
-            Kind::Text => Value::Text(Cow::Borrowed(text)),
-            Kind::Escaped => json::value(text),
-            Kind::Container => Value::Json(Cow::Borrowed(text)),
-        }
     }
 }
 
