@@ -49,20 +49,22 @@ impl Coverage {
     }
 
     /// Notes a hole; one that overlaps others is merged with them, and with the one before it where
-    /// there are more than `most`.
-    pub fn add_gap(&mut self, from: Time, to: Option<Time>, most: usize) {
+    /// there are more than `most`. Says whether it came to that.
+    pub fn add_gap(&mut self, from: Time, to: Option<Time>, most: usize) -> bool {
         let Some(to) = to else {
             self.open_gaps.insert(from);
-            return;
+            return false;
         };
         self.open_gaps.remove(&from);
         let mut first = self.gaps.partition_point(|g| g.1 < from);
-        if self.gaps.len() >= most {
+        let end = self.gaps.partition_point(|g| g.0 <= to);
+        let beyond = self.gaps.len() >= most && first == end;
+        if beyond {
             first = first.saturating_sub(1);
         }
-        let end = self.gaps.partition_point(|g| g.0 <= to);
         let merged = self.gaps[first..end.max(first)].iter().fold((from, to), |m, g| (m.0.min(g.0), m.1.max(g.1)));
         self.gaps.splice(first..end.max(first), [merged]);
+        beyond
     }
 
     fn gap_in(&self, from: Time, to: Time) -> bool {
@@ -326,5 +328,14 @@ mod tests {
         assert!(!coverage.gap_in(Time(21), Time(29)));
         coverage.add_gap(Time(15), Some(Time(35)), 9);
         assert_eq!(coverage.gaps, [(Time(10), Time(40))]);
+    }
+
+    #[test]
+    fn beyond_the_limit_a_gap_is_merged_with_the_one_before_it() {
+        let mut coverage = Coverage::new();
+        let mut add = |from, to| coverage.add_gap(Time(from), Some(Time(to)), 2);
+        assert!(!add(10, 20) && !add(30, 40) && !add(35, 45), "one that overlaps adds none");
+        assert!(add(50, 60));
+        assert_eq!(coverage.gaps, [(Time(10), Time(20)), (Time(30), Time(60))]);
     }
 }

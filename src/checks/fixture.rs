@@ -240,7 +240,7 @@ fn said(outcome: &Outcome) -> String {
 }
 
 /// The transaction's records, each line one.
-fn view(plan: &Plan, records: &str) -> View {
+pub fn view(plan: &Plan, records: &str) -> View {
     let steps = &plan.flows[0].steps;
     let mut view = View::default();
     let mut bound: Vec<(u8, Vec<u8>)> = Vec::new();

@@ -169,3 +169,6 @@ fn agree(fields: &[FieldRef], glance: &Glance, history: &[u8]) -> Option<bool> {
     }
     Some(two)
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,9 +206,18 @@ fn tell_flow(name: &str, flow: &FlowSummary, detail: Detail, out: &mut String) {
     for (limit, count) in flow.limits.iter() {
         let _ = writeln!(
             out,
-            "  {WARNING}limit{WARNING:#} `{limit}` was hit {} times: a key of the flow is probably wrong",
-            thousands(*count)
+            "  {WARNING}limit{WARNING:#} `{limit}` was hit {} times: {}",
+            thousands(*count),
+            what_it_means(limit)
         );
+    }
+}
+
+/// What there is to do about a flow's limit that was hit.
+fn what_it_means(limit: &str) -> &'static str {
+    match limit {
+        "gaps_max" => "gaps of a source were taken as one with what lies between",
+        _ => "a key of the flow is probably wrong",
     }
 }
 
@@ -246,6 +255,13 @@ fn tell_holes(name: &str, source: &SourceSummary, detail: Detail, out: &mut Stri
     let more = source.gaps.len().saturating_sub(detail.samples()) as u64 + source.gaps_more;
     if more > 0 {
         let _ = writeln!(out, "… and {} more gaps of {BOLD}{name}{BOLD:#}", thousands(more));
+    }
+    for (limit, count) in source.limits.iter() {
+        let _ = writeln!(
+            out,
+            "{WARNING}limit{WARNING:#} `{limit}` of {BOLD}{name}{BOLD:#} was hit {} times: silences were taken as one with what lies between",
+            thousands(*count)
+        );
     }
     if source.lone > 0 {
         let _ = writeln!(

@@ -120,6 +120,8 @@ fn of_source(source: &SourceReport) -> SourceSummary {
         gaps_more: source.gaps_more,
         problems: source.problems.iter().map(of_problem).collect(),
         failures: source.failures.clone(),
+        failures_more: source.failures_more,
+        limits: limit("islands_max", source.silences_merged),
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) enum Limit {
     KeysPerTransaction,
     TransactionsPerKey,
     Parked,
+    Gaps,
 }
 
 impl Limit {
@@ -35,6 +36,7 @@ impl Limit {
             Limit::KeysPerTransaction => "keys_per_transaction_max",
             Limit::TransactionsPerKey => "transactions_per_key_max",
             Limit::Parked => "parked_max",
+            Limit::Gaps => "gaps_max",
         }
     }
 }

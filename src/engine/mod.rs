@@ -51,6 +51,7 @@ use filter::Filter;
 use join::{Ahead, Tie};
 use judging::{Come, Judged};
 use keytable::KeyTable;
+use limits::Limit;
 use node::Nodes;
 use parking::Parking;
 use schedules::Runs;
@@ -280,7 +281,11 @@ impl Engine {
                 self.moved = true;
             }
             Input::Gap { source, from, to } => {
-                self.state.evidence.sources[source as usize].add_gap(from, to, limits::GAPS_MAX);
+                if self.state.evidence.sources[source as usize].add_gap(from, to, limits::GAPS_MAX) {
+                    let plan = self.plan.clone();
+                    let touched = (0..).zip(&plan.flows).filter(|(_, flow)| flow.sources.contains(&source));
+                    touched.for_each(|(flow, _)| self.hit(flow, Limit::Gaps));
+                }
             }
             Input::Down { source, down } => {
                 self.state.evidence.sources[source as usize].down = down;

@@ -141,8 +141,12 @@ pub struct SourceSummary {
     pub gaps_more: u64,
     /// What could not be decoded, by reason, with samples.
     pub problems: Vec<Problem>,
-    /// Why it could not be read to its end.
+    /// Why it could not be read to its end: one sentence a file, for the first of them.
     pub failures: Vec<String>,
+    /// How many more files could not.
+    pub failures_more: u64,
+    /// Limits that were hit, and how often: silences beyond `islands_max` were told as one with others.
+    pub limits: Named<u64>,
 }
 
 /// A stretch of time in which records may be missing.
@@ -276,6 +280,8 @@ impl SourceSummary {
             gaps_more: 0,
             problems: Vec::new(),
             failures: vec![why],
+            failures_more: 0,
+            limits: Named::default(),
         }
     }
 }
@@ -360,6 +366,9 @@ pub fn vacuous(summary: &Summary, plan: &Plan) -> Vec<Vacuous> {
     for (name, source) in summary.sources.iter() {
         let failed = |why: &String| Vacuous::Failed { source: name.into(), why: why.clone() };
         all.extend(source.failures.iter().map(failed));
+        if source.failures_more > 0 {
+            all.push(failed(&format!("so did {} more of its files", source.failures_more)));
+        }
         if source.records == 0 && source.failures.is_empty() {
             all.push(Vacuous::Empty { source: name.into() });
         }
@@ -381,4 +390,22 @@ pub fn vacuous(summary: &Summary, plan: &Plan) -> Vec<Vacuous> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::sample;
+
+    #[test]
+    fn each_failure_of_a_source_is_told_and_how_many_more_there_are() {
+        let plan = sample::plan();
+        let mut summary = sample::summary();
+        let SourceSummary { failures, failures_more, .. } = &mut summary.sources.0[0].1;
+        (*failures, *failures_more) = (vec!["a.jsonl: it is torn".into()], 23);
+        let told: Vec<_> = vacuous(&summary, &plan).iter().take(2).map(ToString::to_string).collect();
+        let expected =
+            ["source `events` failed: a.jsonl: it is torn", "source `events` failed: so did 23 more of its files"];
+        assert_eq!(told, expected);
+    }
 }

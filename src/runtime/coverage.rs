@@ -277,6 +277,11 @@ impl Coverage {
         (&self.shown, self.shown_more)
     }
 
+    /// How many silences were told as one with others, since there were too many.
+    pub fn silences_merged(&self) -> u64 {
+        self.silence.as_ref().map_or(0, Silence::forgotten)
+    }
+
     /// What a time of this source lags behind its being visible, at most.
     fn lead(&self) -> Span {
         match self.lateness {

@@ -139,6 +139,11 @@ impl Follow {
         self.main.lone() + self.apart.iter().map(Coverage::lone).sum::<u64>()
     }
 
+    /// Silences that were told as one with others.
+    pub(super) fn silences_merged(&self) -> u64 {
+        self.main.silences_merged() + self.apart.iter().map(Coverage::silences_merged).sum::<u64>()
+    }
+
     /// The oldest and the newest event time that count.
     pub(super) fn range(&self) -> Option<(Time, Time)> {
         let ranges = || [&self.main].into_iter().chain(&self.apart).filter_map(Coverage::range);

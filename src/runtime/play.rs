@@ -20,7 +20,7 @@ use crate::engine::Input;
 use crate::extract::counts::Counts;
 use crate::model::observation::Batch;
 use crate::model::time::Time;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -36,6 +36,12 @@ const FILES_AHEAD_MAX: usize = 4;
 /// Chunks that are read ahead, of all files together; but of each file at least so many.
 const CHUNKS_AHEAD: usize = 32;
 const CHUNKS_AHEAD_MIN: usize = 2;
+/// Files of a source that failed and are told one by one.
+const FAILURES_SHOWN_MAX: usize = 100;
+/// How many files are looked at ahead.
+const LOOKS_AHEAD_MAX: usize = 2 * THREADS_MAX;
+/// Portions whose memory is kept for the next ones.
+const SPARE_MAX: usize = 2 * LOOKS_AHEAD_MAX;
 /// How often an interrupt is looked for while nothing comes.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -87,9 +93,9 @@ pub fn play<E>(
     sink: Sink<'_, E>,
 ) -> Result<Played, E> {
     let shelf = Shelf::new(recording, options.window, options.now, interrupted);
-    let room = recording.parts.len() * ahead(recording);
-    let (jobs, jobs_taken) = bounded(room);
-    let (done, done_taken) = bounded(room);
+    // Of each file so many chunks are asked for as are read ahead, so there is never more in these.
+    let (jobs, jobs_taken) = unbounded();
+    let (done, done_taken) = unbounded();
     thread::scope(|scope| {
         let desks: Vec<_> = (1..threads(options))
             .map(|_| {
@@ -225,16 +231,22 @@ impl<'r, 's> Player<'r, 's> {
         }
         let can = |part: &usize| self.recording.file(*part).size.is_some();
         let twice: Vec<usize> = (0..self.parts.len()).filter(can).collect();
+        let mut ahead = twice.iter();
+        ahead.by_ref().take(LOOKS_AHEAD_MAX).for_each(|part| self.send(Task::Look, *part));
         for part in &twice {
-            self.send(Task::Look, *part);
-        }
-        for part in twice {
-            let Some(portion) = self.wait((part, 0), interrupted) else { return false };
-            let (tap, index) = self.recording.parts[part];
+            let Some(portion) = self.wait((*part, 0), interrupted) else { return false };
+            let (tap, index) = self.recording.parts[*part];
             self.follows[tap].look(index, &portion);
-            self.spare.push(portion);
+            self.spare(portion);
+            ahead.next().into_iter().for_each(|part| self.send(Task::Look, *part));
         }
         true
+    }
+
+    fn spare(&mut self, portion: Portion) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(portion);
+        }
     }
 
     fn reached(&self, part: usize) -> Time {
@@ -262,7 +274,7 @@ impl<'r, 's> Player<'r, 's> {
             portion.batch = batch;
             portion.batch.clear();
         }
-        // The channel has room for all that can be asked for, and the player itself holds its other end.
+        // The player itself holds the channel's other end.
         let _ = self.jobs.send(Job { task, portion });
     }
 
@@ -295,7 +307,7 @@ impl<'r, 's> Player<'r, 's> {
         let portion = done.unwrap_or_else(|panic| resume_unwind(panic));
         // What was asked for beyond the end of a file is empty.
         if self.parts[portion.part].ended {
-            self.spare.push(portion);
+            self.spare(portion);
         } else {
             self.ready.insert((portion.part, portion.sequence), portion);
         }
@@ -318,7 +330,7 @@ impl<'r, 's> Player<'r, 's> {
         } else {
             self.behind.insert((self.reached(part), part));
         }
-        self.spare.push(portion);
+        self.spare(portion);
         self.feed(sink)
     }
 
@@ -326,6 +338,7 @@ impl<'r, 's> Player<'r, 's> {
         for input in self.inputs.drain(..) {
             self.spare_batches.extend(sink(input)?);
         }
+        self.spare_batches.truncate(SPARE_MAX);
         Ok(())
     }
 
@@ -341,7 +354,10 @@ impl<'r, 's> Player<'r, 's> {
         self.told.records += records;
         self.told.bytes += portion.consumed;
         let name = &self.recording.file(portion.part).name;
-        report.failures.extend(portion.failure.take().map(|why| format!("{name}: {why}")));
+        match portion.failure.take() {
+            Some(why) if report.failures.len() < FAILURES_SHOWN_MAX => report.failures.push(format!("{name}: {why}")),
+            failure => report.failures_more += u64::from(failure.is_some()),
+        }
         for troubles in portion.troubles.drain(..) {
             add(report, name, troubles);
         }
@@ -356,6 +372,7 @@ impl<'r, 's> Player<'r, 's> {
             (report.from, report.to) = follow.range().unzip();
             let (gaps, more) = follow.holes();
             (report.gaps, report.gaps_more) = (gaps.to_vec(), more);
+            report.silences_merged = follow.silences_merged();
         }
         (reports, self.desk.counts())
     }

@@ -59,8 +59,12 @@ pub struct SourceReport {
     pub gaps_more: u64,
     /// What could not be decoded, by reason.
     pub problems: Vec<Problem>,
-    /// Why it could not be read to its end: one sentence a file.
+    /// Why it could not be read to its end: one sentence a file, for the first of them.
     pub failures: Vec<String>,
+    /// How many more files could not.
+    pub failures_more: u64,
+    /// Silences beyond `islands_max`, which were told as one with others.
+    pub silences_merged: u64,
 }
 
 /// Records that could not be decoded, for one reason.

@@ -8,17 +8,22 @@
 use crate::model::time::{Span, Time};
 use std::collections::BTreeMap;
 
+/// Islands that are kept. Beyond it one is forgotten, so that the silences on both its sides become one.
+const ISLANDS_MAX: usize = 100_000;
+
 /// The islands of times that still matter, by their first time.
 #[derive(Debug)]
 pub(super) struct Silence {
     longest: Span,
     islands: BTreeMap<Time, Time>,
+    islands_max: usize,
+    forgotten: u64,
 }
 
 impl Silence {
     /// More than `longest` between two times is a silence.
     pub(super) fn new(longest: Span) -> Silence {
-        Silence { longest, islands: BTreeMap::new() }
+        Silence { longest, islands: BTreeMap::new(), islands_max: ISLANDS_MAX, forgotten: 0 }
     }
 
     /// A record was heard.
@@ -34,6 +39,18 @@ impl Silence {
             (first, last) = (first.min(start), last.max(end));
         }
         self.islands.insert(first, last);
+        if self.islands.len() > self.islands_max
+            && let Some(second) = self.islands.keys().nth(1).copied()
+        {
+            // Less is claimed than could be, never more; the first one holds progress back and must stay.
+            self.islands.remove(&second);
+            self.forgotten += 1;
+        }
+    }
+
+    /// How many islands were forgotten.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     /// The silences into which no record can come any more, since everything before `claim` has been heard.
@@ -79,6 +96,16 @@ mod tests {
         assert_eq!(silence.hold(), Time(40));
         assert_eq!(silence.settle(Time::MAX), [(Time(40), Time(70))]);
         assert_eq!(silence.hold(), Time::MAX);
+    }
+
+    #[test]
+    fn beyond_the_limit_silences_become_one() {
+        let mut silence = Silence { islands_max: 3, ..Silence::new(Span(10)) };
+        for time in [1, 20, 40, 60, 80] {
+            silence.heard(Time(time));
+        }
+        assert_eq!(silence.forgotten(), 2);
+        assert_eq!(silence.settle(Time::MAX), [(Time(1), Time(60)), (Time(60), Time(80))]);
     }
 
     #[test]

@@ -20,7 +20,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 /// How many examples of one thing are shown.
-const EXAMPLES: usize = 3;
+const EXAMPLES_MAX: usize = 3;
+/// How many different values of one path are told apart.
+const VALUES_MAX: usize = 1_000;
 /// How much of a file is read at a time.
 const BLOCK_BYTES: usize = 64 << 10;
 
@@ -43,20 +45,49 @@ struct Sample<'a> {
     probes: Vec<(Probe, Seen)>,
     extractor: Extractor,
     records: usize,
-    unreadable: Vec<String>,
+    unreadable: Examples,
     /// Records that no step matches.
-    unmatched: Vec<String>,
+    unmatched: Examples,
+}
+
+/// How many there are, and the first of them.
+#[derive(Default)]
+struct Examples {
+    count: usize,
+    first: Vec<String>,
+}
+
+impl Examples {
+    fn add(&mut self, one: String) {
+        self.count += 1;
+        if self.first.len() < EXAMPLES_MAX {
+            self.first.push(one);
+        }
+    }
+
+    fn told(&self, out: &mut String, style: anstyle::Style, what: &str) {
+        if self.count == 0 {
+            return;
+        }
+        let _ = writeln!(out, "    {style}{}{style:#} {what}:", self.count);
+        self.first.iter().for_each(|one| {
+            let _ = writeln!(out, "      {one}");
+        });
+        if self.count > self.first.len() {
+            let _ = writeln!(out, "      … and {} more", self.count - self.first.len());
+        }
+    }
 }
 
 /// What one step made of the records.
 #[derive(Default)]
 struct Seen {
     matched: usize,
-    near: Vec<String>,
+    near: Examples,
     /// By path: the values that were found where the condition failed.
     found: BTreeMap<String, BTreeMap<String, usize>>,
     /// By key name: the places where its value is no key, and why.
-    no_key: BTreeMap<String, Vec<String>>,
+    no_key: BTreeMap<String, Examples>,
     /// By kept name: how often it was null.
     null_keep: BTreeMap<String, usize>,
 }
@@ -70,8 +101,8 @@ impl<'a> Sample<'a> {
             extractor: Extractor::new(&Arc::new(asking), &source.name, &decoding),
             probes: probes.into_iter().map(|probe| (probe, Seen::default())).collect(),
             records: 0,
-            unreadable: Vec::new(),
-            unmatched: Vec::new(),
+            unreadable: Examples::default(),
+            unmatched: Examples::default(),
         }
     }
 
@@ -93,11 +124,11 @@ impl<'a> Sample<'a> {
         loop {
             cutter.next(&mut chunk);
             if let Some(Err(why)) = chunk.header().map(|header| self.extractor.header(header)) {
-                self.unreadable.push(format!("{}: {why}", file.name));
+                self.unreadable.add(format!("{}: {why}", file.name));
                 return Ok(());
             }
             for problem in chunk.problems() {
-                self.unreadable.push(format!("{}:{}: {}", file.name, problem.line, problem.detail));
+                self.unreadable.add(format!("{}:{}: {}", file.name, problem.line, problem.detail));
             }
             for at in chunk.records() {
                 if self.records >= wanted {
@@ -118,7 +149,7 @@ impl<'a> Sample<'a> {
         self.records += 1;
         let mut batch = Batch::default();
         if let Err(why) = self.extractor.record(record, Time::MAX, &mut batch) {
-            self.unreadable.push(format!("{place}: {why}"));
+            self.unreadable.add(format!("{place}: {why}"));
             return;
         }
         let mut missed = Vec::new();
@@ -141,15 +172,15 @@ impl<'a> Sample<'a> {
             let text = String::from_utf8_lossy(record.payload).trim().to_owned();
             let shown =
                 if self.source.file.decoding.redact.is_empty() { format!("  {}", Shown(&text)) } else { String::new() };
-            self.unmatched.push(format!("{place}{shown}"));
+            self.unmatched.add(format!("{place}{shown}"));
         }
     }
 
     fn told(&self, plan: &Plan, out: &mut String) {
-        let read = self.records - self.unreadable.len().min(self.records);
+        let read = self.records - self.unreadable.count.min(self.records);
         let _ = writeln!(out, "{DIM}source{DIM:#} {BOLD}{}{BOLD:#}: {read} records read", self.source.name);
-        examples(out, ERROR, "could not be read", &self.unreadable);
-        examples(out, WARNING, "match no step", &self.unmatched);
+        self.unreadable.told(out, ERROR, "could not be read");
+        self.unmatched.told(out, WARNING, "match no step");
         for (probe, seen) in &self.probes {
             let flow = &plan.flows[probe.flow];
             let step = &flow.steps[probe.step];
@@ -167,7 +198,7 @@ impl Seen {
         self.matched += 1;
         for (name, field) in &probe.keys {
             if let Some(why) = no_key(&kept.field(*field)) {
-                self.no_key.entry(name.clone()).or_default().push(format!("{place}: {why}"));
+                self.no_key.entry(name.clone()).or_default().add(format!("{place}: {why}"));
             }
         }
         for (name, field) in &probe.keeps {
@@ -177,28 +208,31 @@ impl Seen {
 
     fn missed(&mut self, miss: Miss, nobody_else: bool, place: &str) {
         if miss.near && nobody_else {
-            self.near.push(format!("{place}: {}", miss.failed.join("; ")));
+            self.near.add(format!("{place}: {}", miss.failed.join("; ")));
         }
         for (path, value) in miss.found {
-            *self.found.entry(path).or_default().entry(value).or_default() += 1;
+            let values = self.found.entry(path).or_default();
+            if values.len() < VALUES_MAX || values.contains_key(&value) {
+                *values.entry(value).or_default() += 1;
+            }
         }
     }
 
     fn told(&self, out: &mut String) {
-        examples(out, WARNING, "nearly match", &self.near);
-        if self.matched == 0 && self.near.is_empty() {
+        self.near.told(out, WARNING, "nearly match");
+        if self.matched == 0 && self.near.count == 0 {
             for (path, values) in &self.found {
                 let mut values: Vec<_> = values.iter().collect();
                 values.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
                 let shown =
-                    values.iter().take(2 * EXAMPLES).map(|(value, count)| format!("{} ({count})", Shown(value)));
+                    values.iter().take(2 * EXAMPLES_MAX).map(|(value, count)| format!("{} ({count})", Shown(value)));
                 let shown: Vec<_> = shown.collect();
                 let more = if values.len() > shown.len() { ", …" } else { "" };
                 let _ = writeln!(out, "    {path} is {}{more}", shown.join(", "));
             }
         }
         for (name, places) in &self.no_key {
-            examples(out, WARNING, &format!("have no key `{name}`"), places);
+            places.told(out, WARNING, &format!("have no key `{name}`"));
         }
         for (name, _) in self.null_keep.iter().filter(|(_, nulls)| self.matched > 0 && **nulls == self.matched) {
             let _ = writeln!(out, "    {WARNING}`{name}` is null in all of them{WARNING:#}: is its path right?");
@@ -214,19 +248,6 @@ fn no_key(value: &Value<'_>) -> Option<&'static str> {
         Value::Bool(_) => Some("it is true or false"),
         Value::Json(text) if text.starts_with('{') => Some("it is an object"),
         _ => None,
-    }
-}
-
-fn examples(out: &mut String, style: anstyle::Style, what: &str, all: &[String]) {
-    if all.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "    {style}{}{style:#} {what}:", all.len());
-    for one in all.iter().take(EXAMPLES) {
-        let _ = writeln!(out, "      {one}");
-    }
-    if all.len() > EXAMPLES {
-        let _ = writeln!(out, "      … and {} more", all.len() - EXAMPLES);
     }
 }
 

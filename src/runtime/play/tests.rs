@@ -207,3 +207,15 @@ fn progress_comes_to_the_whole() {
     let last = last.unwrap();
     assert_eq!((Some(last.bytes), last.records), (last.bytes_total, 12_000));
 }
+
+#[test]
+fn of_many_files_that_fail_the_first_are_told_and_the_rest_is_counted() {
+    let mut fixture = Fixture::new().file("good.jsonl", lines([1, 2]));
+    for n in 0..FAILURES_SHOWN_MAX + 5 {
+        fixture = fixture.file(&format!("torn{n:03}.jsonl"), b"\x1f\x8b this is no gzip");
+    }
+    let (_, played) = fixture.source("log", "*.jsonl", |_| {}).play().unwrap();
+    let source = &played.sources[0];
+    assert_eq!((source.matched, source.failures.len(), source.failures_more), (2, FAILURES_SHOWN_MAX, 5));
+    assert!(source.failures[0].contains("torn000.jsonl: line 1: "), "{}", source.failures[0]);
+}

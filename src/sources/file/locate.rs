@@ -5,6 +5,9 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+/// Files of one source.
+const FILES_MAX: usize = 1_000_000;
+
 /// One file of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
@@ -53,6 +56,12 @@ pub enum LocateError {
         /// What is wrong.
         message: String,
     },
+    /// Too many match.
+    #[error("more than {FILES_MAX} files match `{pattern}`; a narrower pattern, or several sources, is the way out")]
+    TooMany {
+        /// The pattern.
+        pattern: String,
+    },
     /// It is there and cannot be looked at.
     #[error("`{path}` cannot be read: {error}; check who may read it")]
     Unreadable {
@@ -74,10 +83,10 @@ pub fn locate(path: &str) -> Result<Vec<Located>, LocateError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound || is_pattern(path) => {}
         Err(error) => return Err(LocateError::Unreadable { path: path.to_owned(), error }),
     }
-    if is_pattern(path) { matching(path) } else { Err(missing(path)) }
+    if is_pattern(path) { matching(path, FILES_MAX) } else { Err(missing(path)) }
 }
 
-fn matching(pattern: &str) -> Result<Vec<Located>, LocateError> {
+fn matching(pattern: &str, files_max: usize) -> Result<Vec<Located>, LocateError> {
     let found = glob::glob(pattern)
         .map_err(|e| LocateError::BadPattern { pattern: pattern.to_owned(), message: e.to_string() })?;
     let mut files = Vec::new();
@@ -85,9 +94,13 @@ fn matching(pattern: &str) -> Result<Vec<Located>, LocateError> {
         let unreadable = |path: String, error| LocateError::Unreadable { path, error };
         let path = entry.map_err(|e| unreadable(e.path().display().to_string(), e.into()))?;
         let found = fs::metadata(&path).map_err(|e| unreadable(path.display().to_string(), e))?;
-        if !found.is_dir() {
-            files.push(located(path, &found));
+        if found.is_dir() {
+            continue;
         }
+        if files.len() == files_max {
+            return Err(LocateError::TooMany { pattern: pattern.to_owned() });
+        }
+        files.push(located(path, &found));
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     if files.is_empty() {
@@ -193,6 +206,15 @@ mod tests {
         assert_eq!(names(&folder, "logs/*.csv").unwrap(), ["logs/a.csv", "logs/b.csv"]);
         assert_eq!(names(&folder, "logs/a.csv").unwrap(), ["logs/a.csv"]);
         assert_eq!(names(&folder, "**/c.csv").unwrap(), ["logs/old.csv/c.csv"]);
+    }
+
+    #[test]
+    fn more_files_than_the_limit_are_an_error() {
+        let folder = folder(&["a.csv", "b.csv"]);
+        let pattern = format!("{}/*.csv", folder.path().display());
+        assert_eq!(matching(&pattern, 2).unwrap().len(), 2);
+        let error = matching(&pattern, 1).unwrap_err().to_string();
+        assert!(error.contains("a narrower pattern"), "{error}");
     }
 
     #[test]
