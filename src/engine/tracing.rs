@@ -39,7 +39,7 @@ impl Engine {
     fn bindings_of(&self, index: u32) -> Vec<Time> {
         let mut bytes = Vec::new();
         self.state.store.read(index, &mut bytes);
-        let entries = super::history::read(&bytes, 0).1;
+        let entries = super::history::read(&bytes, self.state.store.get(index)).1;
         let times = entries.filter_map(|entry| match entry {
             super::history::Entry::Key(node) => self.state.nodes.binding(node, index).map(|b| b.time),
             super::history::Entry::Record { .. } => None,
