@@ -150,24 +150,35 @@ fn together(steps: &[StepId], within: Span, glance: &Glance) -> Option<bool> {
 }
 
 fn agree(fields: &[FieldRef], glance: &Glance, history: &[u8]) -> Option<bool> {
-    let mut values = fields.iter().filter_map(|f| {
-        let time = glance.time(f.step)?;
-        let body = &glance.records[f.step as usize].1;
-        let body = Body::read(&history[body.start as usize..body.end as usize]);
-        Some(match f.field {
-            Field::Time => Operand::Time(time),
-            Field::Keep(index) => Operand::Value(body.field(index)),
-        })
-    });
-    let Some(first) = values.next() else { return Some(false) };
+    let mut there = fields.iter().filter(|f| glance.has(f.step));
+    let Some(first) = there.next() else { return Some(false) };
     let mut two = false;
-    for value in values {
-        if !same(&first, &value) {
+    for other in there {
+        if !agrees(first, other, glance, history) {
             return None;
         }
         two = true;
     }
     Some(two)
+}
+
+/// Whether two fields of steps that came have the same value.
+fn agrees(a: &FieldRef, b: &FieldRef, glance: &Glance, history: &[u8]) -> bool {
+    let record = |f: &FieldRef| &glance.records[f.step as usize];
+    let body = |f: &FieldRef| {
+        let at = &record(f).1;
+        Body::read(&history[at.start as usize..at.end as usize])
+    };
+    if let (Field::Keep(i), Field::Keep(j)) = (a.field, b.field)
+        && body(a).raw_field(i) == body(b).raw_field(j)
+    {
+        return true;
+    }
+    let operand = |f: &FieldRef| match f.field {
+        Field::Time => Operand::Time(record(f).0),
+        Field::Keep(index) => Operand::Value(body(f).field(index)),
+    };
+    same(&operand(a), &operand(b))
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Engine {
     pub(super) fn close(&mut self, index: u32) {
         let transaction = self.state.store.get(index);
         let (flow, base, flags) = (transaction.flow, transaction.base, transaction.flags);
-        let (own, entries) = history::read(&self.bytes, base);
+        let (own, entries) = history::read(&self.bytes, transaction);
         let nodes = &self.state.nodes;
         self.hashes.clear();
         self.hashes.push(key::hash(flow, 0, own));
@@ -129,8 +129,12 @@ impl Engine {
             self.state.store.get_mut(index).keys += 1;
             nodes.push(node);
         }
+        if let Some((first, others)) = nodes.split_first() {
+            self.state.store.get_mut(index).first_key = *first;
+            nodes = others.to_vec();
+        }
         self.entry.clear();
-        history::rewrite(history::Entries { bytes: state.history, base: state.base }, &nodes, &mut self.entry);
+        history::rewrite(entries(&state), &nodes, &mut self.entry);
         self.state.store.append(index, &self.entry);
         let judged = self.state.judged.add(state.judged);
         let transaction = self.state.store.get_mut(index);
@@ -146,7 +150,7 @@ impl Engine {
         view.clear();
         view.limited = state.flags & Transaction::LIMITED != 0;
         state.keys.iter().for_each(|(name, _, packed)| view.add_key(*name, packed));
-        for entry in (history::Entries { bytes: state.history, base: state.base }) {
+        for entry in entries(&state) {
             if let Entry::Record { head, keys, body } = entry {
                 let source = flow.steps[head.step as usize].source;
                 view.add_record((head.step, source), head.time, head.position, head.direct, keys, body);
@@ -171,6 +175,10 @@ impl Engine {
     pub(super) fn archived_bindings(bytes: &[u8]) -> Vec<Time> {
         read_state(bytes).keys.iter().map(|(_, time, _)| *time).collect()
     }
+}
+
+fn entries<'a>(state: &State<'a>) -> history::Entries<'a> {
+    history::Entries { bytes: state.history, base: state.base, first_key: NONE }
 }
 
 fn read_state(bytes: &[u8]) -> State<'_> {

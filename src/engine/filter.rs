@@ -39,11 +39,14 @@ pub struct Filter {
     shards: Vec<u32>,
     blocks: Blocks,
     length: usize,
+    /// The shards before `split` are of one level more.
+    level: u32,
+    split: usize,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        let mut filter = Filter { shards: Vec::new(), blocks: Blocks::default(), length: 0 };
+        let mut filter = Filter { shards: Vec::new(), blocks: Blocks::default(), length: 0, level: 0, split: 0 };
         let first = filter.write(0, 0, Vec::new(), false);
         filter.shards.push(first);
         filter
@@ -104,10 +107,8 @@ impl Filter {
     #[inline]
     fn place(&self, hash: u64) -> (usize, u64) {
         let fingerprint = fingerprint(hash);
-        let level = self.shards.len().ilog2();
-        let low = fingerprint as usize & ((1 << level) - 1);
-        let was_split = low < self.shards.len() - (1 << level);
-        let level = level + u32::from(was_split);
+        let low = fingerprint as usize & ((1 << self.level) - 1);
+        let level = self.level + u32::from(low < self.split);
         (fingerprint as usize & ((1 << level) - 1), fingerprint >> level)
     }
 
@@ -124,8 +125,7 @@ impl Filter {
 
     /// Splits the next shard in two: the lowest bit of what is left of a fingerprint says which.
     fn split_next(&mut self) {
-        let level = self.shards.len().ilog2();
-        let shard = self.shards.len() - (1 << level);
+        let (level, shard) = (self.level, self.split);
         let old = self.blocks.get(self.shards[shard]);
         let saturated = Head::read(old).saturated();
         let mut halves = [Vec::with_capacity(KEYS_PER_SHARD), Vec::with_capacity(KEYS_PER_SHARD)];
@@ -138,6 +138,10 @@ impl Filter {
         let odd_at = self.write(self.shards.len(), level + 1, odd, saturated);
         self.shards[shard] = even_at;
         self.shards.push(odd_at);
+        self.split += 1;
+        if self.split == 1 << level {
+            (self.level, self.split) = (level + 1, 0);
+        }
     }
 
     /// Writes a run into a block of its own; gives its address.
@@ -165,12 +169,10 @@ impl Filter {
     }
 }
 
-/// Mixes a hash, whatever its quality, and scales it to the number of fingerprints.
+/// Scales a hash, all of whose bits are equally good, to the number of fingerprints.
 #[inline]
 fn fingerprint(hash: u64) -> u64 {
-    let mixed = (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    ((u128::from(mixed) * u128::from(FINGERPRINTS)) >> 64) as u64
+    ((u128::from(hash) * u128::from(FINGERPRINTS)) >> 64) as u64
 }
 
 #[cfg(test)]

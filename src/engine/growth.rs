@@ -22,33 +22,35 @@ impl Engine {
         transaction
     }
 
-    /// Appends a record to a history, with the keys that stand in [`Engine::ordinals`].
+    /// Appends a record to a history, with the keys that stand in [`Engine::ordinals`], and sets the wake-ups that it
+    /// calls for.
     #[inline]
     pub(super) fn append(&mut self, transaction: u32, head: &Head, body: (Dedupe<'_>, &[u8])) {
         let stored = self.state.store.get_mut(transaction);
-        if stored.length() >= limits::HISTORY_BYTES_MAX {
+        let flow = stored.flow;
+        if stored.length() < limits::HISTORY_BYTES_MAX {
+            let bytes = history::write_record(head, stored.base, &self.ordinals, body, &mut self.entry);
+            self.state.store.append(transaction, bytes);
+        } else {
             stored.flags |= Transaction::LIMITED;
-            let flow = stored.flow;
             self.hit(flow, Limit::HistoryBytes);
-            return;
         }
-        self.entry.clear();
-        history::write_record(head, stored.base, &self.ordinals, body, &mut self.entry);
-        self.state.store.append(transaction, &self.entry);
+        self.wake(transaction, head.step, head.time);
     }
 
     /// Sets the wake-ups that an observation calls for.
     #[inline]
     pub(super) fn wake(&mut self, transaction: u32, step: u16, time: Time) {
         let stored = self.state.store.get_mut(transaction);
-        let flow = stored.flow as usize;
+        let clocks = &self.clocks[stored.flow as usize];
+        let wheels = &mut self.state.wheels[stored.flow as usize];
         let wake = Wake { transaction, generation: stored.generation };
         if !stored.has(Transaction::ARMED) {
             stored.flags |= Transaction::ARMED;
-            self.state.wheels[flow][0].set(time + self.clocks[flow].settle, wake);
+            wheels[0].set(time + clocks.settle, wake);
         }
-        for (clock, delay) in &self.clocks[flow].wakes[step as usize] {
-            self.state.wheels[flow][*clock].set(time + *delay, wake);
+        for (clock, delay) in &clocks.wakes[step as usize] {
+            wheels[*clock].set(time + *delay, wake);
         }
     }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! [length][packed key]  entry  entry  entry …
 //!
-//! a key that became bound:  1  node (4 bytes)
+//! the first key bound:      3  (its node stands in the transaction's fixed part)
+//! another that was bound:   1  node (4 bytes)
 //! a record:                 marks  step and size  time  offset  [step]  [part  element]  [sizes  keys…  body]
 //!
 //! marks           sss·b·p·m·d·0    step and size   nnnnn·sss
@@ -19,6 +20,7 @@
 //! Time and offset take as many bytes as they need, and are read and written eight at once. Keys are counted
 //! in order of their appearance; a record names its keys by that count.
 
+use super::store::Transaction;
 use crate::model::StepId;
 use crate::model::observation::{Dedupe, Position};
 use crate::model::time::Time;
@@ -33,8 +35,10 @@ const SIZE_BITS: u32 = 3;
 const SIZE_MASK: u8 = (1 << SIZE_BITS) - 1;
 /// Steps from this one on take two bytes more.
 const STEP_FOLLOWS: StepId = 31;
-/// Two bytes, then time and offset at their widest.
-const FRONT_MAX: usize = 2 + 8 + 8;
+/// What comes before the keys, at its widest, and what is overwritten behind it.
+const FRONT_MAX: usize = 64;
+/// A key at its widest.
+const VARINT_MAX: usize = 5;
 const MILLI: i64 = 1_000_000;
 /// Keys and body share one byte of sizes where both are small: 2 bits and 6 bits.
 const KEYS_SMALL: usize = 3;
@@ -77,27 +81,85 @@ impl Iterator for Keys<'_> {
     }
 }
 
+/// Writes entries into memory that is long enough.
+struct Pen<'a> {
+    bytes: &'a mut [u8],
+    at: usize,
+}
+
+impl Pen<'_> {
+    #[inline(always)]
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.at] = byte;
+        self.at += 1;
+    }
+
+    /// Writes the `size` lower bytes of a number; what stands behind them, up to eight, is overwritten.
+    #[inline(always)]
+    fn number(&mut self, number: u64, size: usize) {
+        self.bytes[self.at..][..8].copy_from_slice(&number.to_le_bytes());
+        self.at += size;
+    }
+
+    #[inline(always)]
+    fn varint(&mut self, mut n: u64) {
+        while n >= 0x80 {
+            self.byte(n as u8 | 0x80);
+            n >>= 7;
+        }
+        self.byte(n as u8);
+    }
+
+    #[inline(always)]
+    fn all(&mut self, bytes: &[u8]) {
+        self.bytes[self.at..][..bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
+    #[inline(always)]
+    fn dedupe(&mut self, dedupe: Dedupe<'_>) {
+        match dedupe {
+            Dedupe::Position => self.byte(0),
+            Dedupe::Key(index) => self.varint(u64::from(index) * 2 + 2),
+            Dedupe::Value(value) => {
+                self.varint(value.len() as u64 * 2 + 1);
+                self.all(value);
+            }
+        }
+    }
+}
+
 /// Writes the beginning of a history.
 pub(super) fn write_own_key(packed: &[u8], out: &mut Vec<u8>) {
     put_varint(out, packed.len() as u64);
     out.extend_from_slice(packed);
 }
 
-/// Writes that a key became bound.
-pub(super) fn write_key(node: u32, out: &mut Vec<u8>) {
-    out.push(1);
-    out.extend_from_slice(&node.to_le_bytes());
+/// The first key that became bound.
+pub(super) const FIRST_KEY: u8 = 3;
+
+/// Another key that became bound.
+pub(super) fn bound_key(node: u32) -> [u8; 5] {
+    let [a, b, c, d] = node.to_le_bytes();
+    [1, a, b, c, d]
 }
 
-/// Writes a record with the fields of its body; its dedupe counts among `keys`.
+/// Writes a record with the fields of its body, and gives its bytes; its dedupe counts among `keys`. `memory` is
+/// used again and again.
 #[inline]
-pub(super) fn write_record(
+pub(super) fn write_record<'m>(
     head: &Head,
     base: i64,
     keys: &[u32],
     (dedupe, fields): (Dedupe<'_>, &[u8]),
-    out: &mut Vec<u8>,
-) {
+    memory: &'m mut Vec<u8>,
+) -> &'m [u8] {
+    let body = dedupe.encoded_length() + fields.len();
+    let most = FRONT_MAX + keys.len() * VARINT_MAX + body;
+    if memory.len() < most {
+        memory.resize(most, 0);
+    }
+    let mut pen = Pen { bytes: memory, at: 0 };
     let Position { part, offset, element } = head.position;
     let bare = keys.is_empty() && dedupe == Dedupe::Position && fields.is_empty();
     let plain = part == 0 && element == 0;
@@ -106,44 +168,33 @@ pub(super) fn write_record(
     let time = zigzag(if millis { delta / MILLI } else { delta });
     let (time_size, offset_size) = (size_of_number(time), size_of_number(offset));
     let step = head.step.min(STEP_FOLLOWS);
-    let mut front = [0; FRONT_MAX];
     let mark = |mark: u8, present: bool| if present { mark } else { 0 };
-    front[0] = mark(DIRECT, head.direct) | mark(MILLIS, millis) | mark(PLAIN, plain) | mark(BARE, bare);
-    front[0] |= (time_size as u8 - 1) << TIME_SHIFT;
-    front[1] = (step as u8) << SIZE_BITS | (offset_size as u8 - 1);
-    front[2..10].copy_from_slice(&time.to_le_bytes());
-    front[2 + time_size..][..8].copy_from_slice(&offset.to_le_bytes());
-    let end = out.len() + 2 + time_size + offset_size;
-    out.extend_from_slice(&front);
-    out.truncate(end);
+    let marks = mark(DIRECT, head.direct) | mark(MILLIS, millis) | mark(PLAIN, plain) | mark(BARE, bare);
+    pen.byte(marks | (time_size as u8 - 1) << TIME_SHIFT);
+    pen.byte((step as u8) << SIZE_BITS | (offset_size as u8 - 1));
+    pen.number(time, time_size);
+    pen.number(offset, offset_size);
     if step == STEP_FOLLOWS {
-        out.extend_from_slice(&head.step.to_le_bytes());
+        pen.number(u64::from(head.step), 2);
     }
     if !plain {
-        put_varint(out, u64::from(part));
-        put_varint(out, u64::from(element));
+        pen.varint(u64::from(part));
+        pen.varint(u64::from(element));
     }
     if !bare {
-        write_rest(keys, dedupe, fields, out);
+        if keys.len() <= KEYS_SMALL && body <= BODY_SMALL {
+            pen.byte((keys.len() << 6 | body) as u8);
+        } else {
+            pen.byte(SIZES_LARGE);
+            pen.varint(keys.len() as u64);
+            pen.varint(body as u64);
+        }
+        keys.iter().for_each(|key| pen.varint(u64::from(*key)));
+        pen.dedupe(dedupe);
+        pen.all(fields);
     }
-}
-
-/// Writes sizes, keys and body.
-#[inline]
-fn write_rest(keys: &[u32], dedupe: Dedupe<'_>, fields: &[u8], out: &mut Vec<u8>) {
-    let body = dedupe.encoded_length() + fields.len();
-    if keys.len() <= KEYS_SMALL && body <= BODY_SMALL {
-        out.push((keys.len() << 6 | body) as u8);
-    } else {
-        out.push(SIZES_LARGE);
-        put_varint(out, keys.len() as u64);
-        put_varint(out, body as u64);
-    }
-    for key in keys {
-        put_varint(out, u64::from(*key));
-    }
-    dedupe.encode(out);
-    out.extend_from_slice(fields);
+    let end = pen.at;
+    &memory[..end]
 }
 
 /// How many bytes a number needs, at least one.
@@ -153,7 +204,7 @@ fn size_of_number(n: u64) -> usize {
 }
 
 /// Takes a number of so many bytes, one to eight.
-#[inline]
+#[inline(always)]
 fn take_number(bytes: &mut &[u8], size: usize) -> u64 {
     let number = match bytes.first_chunk() {
         Some(eight) => u64::from_le_bytes(*eight) & (u64::MAX >> (u64::BITS as usize - 8 * size)),
@@ -163,11 +214,12 @@ fn take_number(bytes: &mut &[u8], size: usize) -> u64 {
     number
 }
 
-/// A history's own key, and its entries.
-pub(super) fn read(mut bytes: &[u8], base: i64) -> (&[u8], Entries<'_>) {
+/// The own key of a transaction, and the entries of its history.
+#[inline]
+pub(super) fn read<'a>(mut bytes: &'a [u8], transaction: &Transaction) -> (&'a [u8], Entries<'a>) {
     let length = get_varint(&mut bytes) as usize;
     let (own, rest) = bytes.split_at(length);
-    (own, Entries { bytes: rest, base })
+    (own, Entries { bytes: rest, base: transaction.base, first_key: transaction.first_key })
 }
 
 /// The entries of a history, in the order in which they came.
@@ -175,15 +227,22 @@ pub(super) fn read(mut bytes: &[u8], base: i64) -> (&[u8], Entries<'_>) {
 pub(super) struct Entries<'a> {
     pub bytes: &'a [u8],
     pub base: i64,
+    /// The node of the first key that became bound.
+    pub first_key: u32,
 }
 
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
-    #[inline]
+    // Where only a part of an entry is looked at, only that part is read.
+    #[inline(always)]
     fn next(&mut self) -> Option<Entry<'a>> {
         let (&marks, rest) = self.bytes.split_first()?;
         let mut bytes = rest;
+        if marks == FIRST_KEY {
+            self.bytes = bytes;
+            return Some(Entry::Key(self.first_key));
+        }
         if marks & 1 != 0 {
             let (node, rest) = bytes.split_at(4);
             self.bytes = rest;
@@ -214,7 +273,7 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 /// Takes a record's keys and body.
-#[inline]
+#[inline(always)]
 fn take_rest<'a>(bytes: &mut &'a [u8]) -> (Keys<'a>, &'a [u8]) {
     let sizes = bytes[0];
     *bytes = &bytes[1..];
@@ -232,13 +291,14 @@ fn take_rest<'a>(bytes: &mut &'a [u8]) -> (Keys<'a>, &'a [u8]) {
     (keys, body)
 }
 
-/// Writes entries again, with other nodes for the keys that became bound.
+/// Writes entries again, with other nodes for the keys that became bound after the first.
 pub(super) fn rewrite(mut entries: Entries<'_>, nodes: &[u32], out: &mut Vec<u8>) {
     let mut nodes = nodes.iter();
     let mut before = entries.bytes;
     while let Some(entry) = entries.next() {
         match entry {
-            Entry::Key(old) => write_key(nodes.next().copied().unwrap_or(old), out),
+            Entry::Key(_) if before[0] == FIRST_KEY => out.push(FIRST_KEY),
+            Entry::Key(old) => out.extend_from_slice(&bound_key(nodes.next().copied().unwrap_or(old))),
             Entry::Record { .. } => out.extend_from_slice(&before[..before.len() - entries.bytes.len()]),
         }
         before = entries.bytes;
@@ -266,16 +326,18 @@ mod tests {
             (record(31, i64::MAX, plain), vec![], Dedupe::Position, vec![0]),
             (record(30, i64::MIN, wide), vec![], Dedupe::Position, vec![]),
         ];
-        let mut bytes = Vec::new();
+        let mut transaction = Transaction::default();
+        (transaction.base, transaction.first_key) = (base, 66);
+        let (mut bytes, mut memory, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         write_own_key(b"o-1", &mut bytes);
-        let mut ends = vec![bytes.len()];
+        bytes.push(FIRST_KEY);
         for (head, keys, dedupe, fields) in &records {
-            write_record(head, base, keys, (*dedupe, fields), &mut bytes);
             ends.push(bytes.len());
-            write_key(77, &mut bytes);
+            bytes.extend_from_slice(write_record(head, base, keys, (*dedupe, fields), &mut memory));
+            bytes.extend_from_slice(&bound_key(77));
         }
-        assert_eq!(ends[1] - ends[0], 6, "a bare record");
-        let (own, entries) = read(&bytes, base);
+        assert_eq!(ends[1] - ends[0], 6 + 5, "a bare record and a key");
+        let (own, entries) = read(&bytes, &transaction);
         assert_eq!(own, b"o-1");
         let mut expected = records.iter();
         for entry in entries {
@@ -286,11 +348,12 @@ mod tests {
             assert_eq!(keys.collect::<Vec<_>>(), *known_keys);
         }
         assert!(expected.next().is_none());
+        assert_eq!(entries.filter_map(key).collect::<Vec<_>>(), [66, 77, 77, 77, 77, 77]);
         let (mut again, mut back) = (Vec::new(), Vec::new());
         rewrite(entries, &[1, 2, 3, 4, 5], &mut again);
-        let nodes: Vec<u32> = Entries { bytes: &again, base }.filter_map(key).collect();
-        assert_eq!(nodes, [1, 2, 3, 4, 5]);
-        rewrite(Entries { bytes: &again, base }, &[77; 5], &mut back);
+        let others = Entries { bytes: &again, ..entries };
+        assert_eq!(others.filter_map(key).collect::<Vec<_>>(), [66, 1, 2, 3, 4, 5]);
+        rewrite(others, &[77; 5], &mut back);
         assert_eq!(back, entries.bytes);
     }
 

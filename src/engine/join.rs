@@ -208,7 +208,6 @@ impl Engine {
                 other => other,
             };
             self.append(transaction, &head, (dedupe, body.raw_fields()));
-            self.wake(transaction, head.step, head.time);
         }
     }
 
@@ -226,9 +225,7 @@ impl Engine {
             let body = Body::read(body);
             self.ordinals.clear();
             self.ordinals.push(bound.ordinal.into());
-            self.append(bound.transaction, &head, (body.dedupe, body.raw_fields()));
-            self.wake(bound.transaction, head.step, head.time);
-            return;
+            return self.append(bound.transaction, &head, (body.dedupe, body.raw_fields()));
         }
         let waiting = Waiting { head, nodes: self.node_list.clone(), body: body.to_vec() };
         let mut joins = std::mem::take(&mut self.joins);
@@ -347,7 +344,6 @@ impl Engine {
             other => other,
         };
         self.append(transaction, &waiting.head, (dedupe, read.raw_fields()));
-        self.wake(transaction, waiting.head.step, waiting.head.time);
     }
 
     /// Binds a key to a transaction, or moves the binding to an earlier time. Gives the key's count
@@ -378,11 +374,7 @@ impl Engine {
         }
         let waits = others > 0 || !state.nodes.parked(node).is_empty() || state.nodes.is_unchecked(node);
         state.nodes.bind(node, Bound { transaction, ordinal: keys, time });
-        state.store.get_mut(transaction).keys += 1;
-        let mut bytes = [0; 5];
-        bytes[0] = 1;
-        bytes[1..].copy_from_slice(&node.to_le_bytes());
-        state.store.append(transaction, &bytes);
+        state.store.bind(transaction, node);
         if waits {
             self.spreads.push(Spread { node, transaction, again: false });
         }

@@ -274,7 +274,7 @@ impl Engine {
         let flow = &self.plan.flows[flow_id];
         self.bytes.clear();
         self.state.store.read(index, &mut self.bytes);
-        let (_, mut entries) = history::read(&self.bytes, transaction.base);
+        let (_, mut entries) = history::read(&self.bytes, transaction);
         self.bound.clear();
         self.usual.clear(flow.steps.len());
         while let Some(entry) = entries.next() {
@@ -355,7 +355,7 @@ impl Engine {
         let flow = &self.plan.flows[transaction.flow as usize];
         view.clear();
         view.limited = transaction.has(Transaction::LIMITED);
-        let (own, entries) = history::read(&self.bytes, transaction.base);
+        let (own, entries) = history::read(&self.bytes, transaction);
         self.own_key.clear();
         self.own_key.extend_from_slice(own);
         for entry in entries {

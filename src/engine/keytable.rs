@@ -34,11 +34,13 @@ const EMPTY: u64 = 0;
 pub struct KeyTable {
     slots: Vec<u64>,
     length: usize,
+    /// So many bits of a hash are left of its home.
+    shift: u32,
 }
 
 impl Default for KeyTable {
     fn default() -> Self {
-        KeyTable { slots: vec![EMPTY; 1 << BITS_MIN], length: 0 }
+        KeyTable { slots: vec![EMPTY; 1 << BITS_MIN], length: 0, shift: u64::BITS - BITS_MIN }
     }
 }
 
@@ -48,7 +50,8 @@ impl From<Vec<u64>> for KeyTable {
             return KeyTable::default();
         }
         let length = slots.iter().filter(|slot| **slot != EMPTY).count();
-        KeyTable { slots, length }
+        let shift = u64::BITS - slots.len().trailing_zeros();
+        KeyTable { slots, length, shift }
     }
 }
 
@@ -103,7 +106,7 @@ impl KeyTable {
     /// Adds an index that is not there yet. [`u32::MAX`] is no index.
     pub fn insert(&mut self, hash: u64, index: u32) {
         debug_assert_ne!(index, u32::MAX, "u32::MAX marks an empty slot");
-        if (self.length + 1) * 5 > self.slots.len() * LOAD_MAX_FIFTHS && self.bits() < BITS_MAX {
+        if (self.length + 1) * 5 > self.slots.len() * LOAD_MAX_FIFTHS && self.shift > u64::BITS - BITS_MAX {
             self.grow();
         }
         self.place(slot(hash, index));
@@ -150,13 +153,9 @@ impl KeyTable {
         prefetch(&self.slots[self.home(hash)]);
     }
 
-    fn bits(&self) -> u32 {
-        self.slots.len().trailing_zeros()
-    }
-
     #[inline]
     fn home(&self, hash: u64) -> usize {
-        (hash >> (64 - self.bits())) as usize
+        (hash >> self.shift) as usize
     }
 
     #[inline]
@@ -201,6 +200,7 @@ impl KeyTable {
         self.slots[..first].fill(EMPTY);
         self.slots.reserve_exact(before);
         self.slots.resize(before * 2, EMPTY);
+        self.shift -= 1;
         let mut run: Vec<u64> = Vec::new();
         for at in (first..before).rev() {
             match std::mem::replace(&mut self.slots[at], EMPTY) {

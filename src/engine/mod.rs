@@ -139,8 +139,10 @@ pub enum Pace {
 /// In the table of keys, marks the place of a transaction; without it the place is a node's.
 const TRANSACTION: u32 = 1 << 31;
 /// How many wake-ups ahead the places that a judgement touches are brought near.
-const AHEAD_TRANSACTION: usize = 8;
-const AHEAD_HISTORY: usize = 4;
+const AHEAD_TRANSACTION: usize = 12;
+const AHEAD_HISTORY: usize = 6;
+/// So many wake-ups are worked off together, where they are due: between few, nothing can be brought near.
+const WAKES_TOGETHER: usize = 256;
 
 /// The engine of one lane.
 pub struct Engine {
@@ -373,7 +375,13 @@ impl Engine {
             self.expire(flow as FlowId);
             for clock in 0..self.clocks[flow].sources.len() {
                 let progress = self.state.evidence.progress(&self.clocks[flow].sources[clock]);
-                if let Some(wakes) = self.state.wheels[flow][clock].pop(progress) {
+                let wheel = &mut self.state.wheels[flow][clock];
+                if let Some(mut wakes) = wheel.pop(progress) {
+                    while wakes.len() < WAKES_TOGETHER
+                        && let Some(more) = wheel.pop(progress)
+                    {
+                        wakes.extend(more);
+                    }
                     self.waking = Some((flow as FlowId, clock, wakes, 0));
                     return true;
                 }
@@ -424,6 +432,7 @@ impl Engine {
             }
             if let Some(ahead) = wakes.get(at + AHEAD_HISTORY) {
                 self.state.store.prefetch_start(ahead.transaction);
+                self.state.nodes.prefetch(self.state.store.get(ahead.transaction).first_key);
             }
             self.look_at(wakes[at], come);
             at += 1;

@@ -226,9 +226,10 @@ impl Nodes {
         *flags = if unchecked { *flags | UNCHECKED } else { *flags & !UNCHECKED };
     }
 
+    /// Asks the processor to bring a key near, where there is one with this index.
     #[inline]
     pub fn prefetch(&self, index: u32) {
-        super::store::prefetch(self.nodes.get(index));
+        self.nodes.try_get(index).into_iter().for_each(super::store::prefetch);
     }
 }
 

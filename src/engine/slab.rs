@@ -41,6 +41,11 @@ impl<T: Default> Slab<T> {
         &self.places[index as usize]
     }
 
+    /// The value with a number that may never have been given out.
+    pub fn try_get(&self, index: u32) -> Option<&T> {
+        self.places.get(index as usize)
+    }
+
     pub fn get_mut(&mut self, index: u32) -> &mut T {
         &mut self.places[index as usize]
     }

@@ -65,10 +65,9 @@ impl Engine {
     /// Lets what joined `bound.transaction` by the key join the newly bound one too.
     fn spread_from(&mut self, flow: FlowId, bound: Bound, spread: &Spread) {
         let linger = self.plan.flows[flow as usize].linger;
-        let base = self.state.store.get(bound.transaction).base;
         let mut bytes = Vec::new();
         self.state.store.read(bound.transaction, &mut bytes);
-        let (_, entries) = history::read(&bytes, base);
+        let (_, entries) = history::read(&bytes, self.state.store.get(bound.transaction));
         let mut nodes = Vec::new();
         let mut found = Vec::new();
         for entry in entries {
@@ -90,20 +89,16 @@ impl Engine {
 
     /// Whether the record is in the history already, with all of these keys.
     pub(super) fn stands_there(&mut self, transaction: u32, head: &Head, ordinals: &[u32]) -> bool {
-        let base = self.state.store.get(transaction).base;
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        self.state.store.read(transaction, &mut bytes);
-        let (_, mut entries) = history::read(&bytes, base);
-        let found = entries.any(|entry| match entry {
+        self.bytes.clear();
+        self.state.store.read(transaction, &mut self.bytes);
+        let (_, mut entries) = history::read(&self.bytes, self.state.store.get(transaction));
+        entries.any(|entry| match entry {
             Entry::Record { head: there, .. } if there == *head => {
                 let keys = keys_of(&entry);
                 ordinals.iter().all(|o| keys.contains(o))
             }
             _ => false,
-        });
-        self.bytes = bytes;
-        found
+        })
     }
 }
 

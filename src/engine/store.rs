@@ -3,7 +3,7 @@
 //! ```text
 //! Transaction (64 bytes)                       chunks (40 bytes each)
 //! ┌────────────┬────────────────────┐          ┌──────┬───────────────────┐
-//! │ fixed part │ first 32 bytes of  │ ───────▶ │ next │ the next 36 bytes │ ─▶ …
+//! │ fixed part │ first 28 bytes of  │ ───────▶ │ next │ the next 36 bytes │ ─▶ …
 //! │            │ the history        │          └──────┴───────────────────┘
 //! └────────────┴────────────────────┘
 //! ```
@@ -11,11 +11,13 @@
 //! A history only grows, by a few bytes an observation: chained chunks never move, so that a million
 //! transactions that grow together leave no holes behind.
 
+use super::history;
 use super::slab::Slab;
 use crate::model::FlowId;
+use crate::model::value::get_varint;
 use serde::{Deserialize, Serialize};
 
-const INLINE: usize = 32;
+const INLINE: usize = 28;
 const CHUNK: usize = 40;
 const CHUNK_HEAD: usize = 4;
 const CHUNK_BODY: usize = CHUNK - CHUNK_HEAD;
@@ -31,6 +33,8 @@ pub(super) struct Transaction {
     length: u32,
     /// Index of what was judged of it so far; [`u32::MAX`] where nothing was.
     pub judged: u32,
+    /// The node of the first key that was bound to it; [`u32::MAX`] where none is.
+    pub first_key: u32,
     /// Its flow.
     pub flow: FlowId,
     /// How many keys are bound to it.
@@ -50,6 +54,7 @@ impl Default for Transaction {
             last_chunk: NONE,
             length: 0,
             judged: NONE,
+            first_key: NONE,
             flow: 0,
             keys: 0,
             generation: 0,
@@ -124,9 +129,29 @@ impl Store {
             return usize::from(transaction.inline[0]) == packed.len()
                 && transaction.inline[1..=packed.len()] == *packed;
         }
-        let mut bytes = Vec::new();
-        self.read(index, &mut bytes);
-        super::history::read(&bytes, 0).0 == packed
+        self.has_long_key(transaction, packed)
+    }
+
+    /// Whether a history begins with this own key, which does not fit into the fixed part.
+    fn has_long_key(&self, transaction: &Transaction, packed: &[u8]) -> bool {
+        let mut here = &transaction.inline[..];
+        if get_varint(&mut here) as usize != packed.len() {
+            return false;
+        }
+        let mut chunk = transaction.first_chunk;
+        let mut left = packed;
+        loop {
+            let (wanted, rest) = left.split_at(left.len().min(here.len()));
+            if here[..wanted.len()] != *wanted {
+                return false;
+            }
+            if rest.is_empty() {
+                return true;
+            }
+            left = rest;
+            here = &self.chunks[chunk as usize * CHUNK + CHUNK_HEAD..][..CHUNK_BODY];
+            chunk = self.next_chunk(chunk);
+        }
     }
 
     /// Gives a transaction's memory back; the place's generation goes on counting.
@@ -142,14 +167,36 @@ impl Store {
         }
     }
 
+    /// Notes that a key became bound.
+    pub fn bind(&mut self, index: u32, node: u32) {
+        let transaction = self.transactions.get_mut(index);
+        transaction.keys += 1;
+        if transaction.first_key == NONE {
+            transaction.first_key = node;
+            self.append(index, &[history::FIRST_KEY]);
+        } else {
+            self.append(index, &history::bound_key(node));
+        }
+    }
+
     /// Appends to a transaction's history.
-    pub fn append(&mut self, index: u32, mut bytes: &[u8]) {
-        let length = self.transactions.get(index).length as usize;
-        self.transactions.get_mut(index).length += bytes.len() as u32;
+    #[inline]
+    pub fn append(&mut self, index: u32, bytes: &[u8]) {
+        let transaction = self.transactions.get_mut(index);
+        let length = transaction.length as usize;
+        transaction.length += bytes.len() as u32;
+        if length + bytes.len() <= INLINE {
+            transaction.inline[length..length + bytes.len()].copy_from_slice(bytes);
+        } else {
+            self.append_chunks(index, length, bytes);
+        }
+    }
+
+    fn append_chunks(&mut self, index: u32, length: usize, mut bytes: &[u8]) {
         if length < INLINE {
-            let fits = bytes.len().min(INLINE - length);
-            self.transactions.get_mut(index).inline[length..length + fits].copy_from_slice(&bytes[..fits]);
-            bytes = &bytes[fits..];
+            let inline;
+            (inline, bytes) = bytes.split_at(INLINE - length);
+            self.transactions.get_mut(index).inline[length..].copy_from_slice(inline);
         }
         let mut used = length.saturating_sub(INLINE);
         while !bytes.is_empty() {
@@ -279,5 +326,24 @@ mod tests {
         assert_eq!(read, bytes);
         assert_eq!(store.chunks.len(), size);
         assert_eq!(std::mem::size_of::<Transaction>(), 64);
+    }
+
+    #[test]
+    fn own_keys_of_any_length_are_told_apart() {
+        let mut store = Store::default();
+        for length in [1, 26, 27, 28, 31, 62, 63, 64, 127, 128, 200] {
+            let mut key = vec![7; length];
+            let (index, mut bytes) = (store.open(3, 0), Vec::new());
+            history::write_own_key(&key, &mut bytes);
+            store.append(index, &bytes);
+            store.append(index, b"what comes after it");
+            assert!(store.is(index, 3, &key) && !store.is(index, 2, &key));
+            assert!(!store.is(index, 3, &key[1..]), "a shorter one");
+            key[length - 1] = 8;
+            assert!(!store.is(index, 3, &key), "another one of {length}");
+            key[length - 1] = 7;
+            key.push(b'w');
+            assert!(!store.is(index, 3, &key), "a longer one");
+        }
     }
 }

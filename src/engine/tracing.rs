@@ -37,7 +37,7 @@ impl Engine {
     fn own_key_of(&self, transaction: u32) -> String {
         let mut bytes = Vec::new();
         self.state.store.read(transaction, &mut bytes);
-        key::unpack(super::history::read(&bytes, 0).0)
+        key::unpack(super::history::read(&bytes, self.state.store.get(transaction)).0)
     }
 
     /// Everything about the transaction of `flow` whose own key is `key`, where it is in memory; a
@@ -68,7 +68,7 @@ impl Engine {
     fn bindings_of(&self, index: u32) -> Vec<Time> {
         let mut bytes = Vec::new();
         self.state.store.read(index, &mut bytes);
-        let entries = super::history::read(&bytes, 0).1;
+        let entries = super::history::read(&bytes, self.state.store.get(index)).1;
         let times = entries.filter_map(|entry| match entry {
             super::history::Entry::Key(node) => self.state.nodes.binding(node, index).map(|b| b.time),
             super::history::Entry::Record { .. } => None,

@@ -246,6 +246,7 @@ pub struct Body<'a> {
 
 impl<'a> Body<'a> {
     /// Reads the front of a body.
+    #[inline]
     pub fn read(mut bytes: &'a [u8]) -> Body<'a> {
         let n = get_varint(&mut bytes);
         let dedupe = match n {
@@ -263,6 +264,15 @@ impl<'a> Body<'a> {
     /// The kept fields as they are encoded.
     pub fn raw_fields(&self) -> &'a [u8] {
         self.fields
+    }
+
+    /// The kept field with this index, as it is encoded: where two are alike, their values are the same. Empty
+    /// where there are fewer.
+    #[inline]
+    pub fn raw_field(&self, index: usize) -> &'a [u8] {
+        let mut rest = self.fields;
+        (0..index).for_each(|_| rest = &rest[Value::length(rest)..]);
+        &rest[..Value::length(rest)]
     }
 
     /// The kept field with this index in the step's `keep`; null where there are fewer.

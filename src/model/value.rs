@@ -127,6 +127,20 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// How many bytes the value at the front of `bytes` takes; 0 where there is none.
+    #[inline]
+    pub fn length(bytes: &[u8]) -> usize {
+        let Some((tag, mut rest)) = bytes.split_first() else { return 0 };
+        match tag {
+            0..=2 => 1,
+            3 => 2 + rest.iter().take_while(|byte| **byte >= 0x80).count(),
+            _ => {
+                let text = get_varint(&mut rest) as usize;
+                bytes.len() - rest.len() + text
+            }
+        }
+    }
+
     /// Reads one value from the front of `bytes`, which [`Value::encode`] wrote.
     pub fn decode(bytes: &mut &'a [u8]) -> Value<'a> {
         let tag = bytes[0];
@@ -240,9 +254,12 @@ mod tests {
         all.iter().for_each(|v| v.encode(&mut bytes));
         let mut rest = bytes.as_slice();
         for value in &all {
+            let length = Value::length(rest);
+            let left = rest.len();
             assert_eq!(&Value::decode(&mut rest), value);
+            assert_eq!(left - rest.len(), length);
         }
-        assert!(rest.is_empty());
+        assert!(rest.is_empty() && Value::length(rest) == 0);
     }
 
     #[test]
