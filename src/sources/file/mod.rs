@@ -10,6 +10,8 @@ mod cut;
 mod cut_csv;
 mod locate;
 mod open;
+mod split;
 
-pub use cut::{Chunk, Cutter, Framing, Problem, RECORD_MAX_BYTES, Record};
+pub use cut::{Chunk, Cutter};
 pub use locate::{LocateError, Located, locate};
+pub use split::{Framing, Problem, RECORD_MAX_BYTES, Record};
