@@ -8,6 +8,7 @@
 
 mod cut;
 mod cut_csv;
+pub mod follow;
 mod locate;
 mod open;
 mod split;
