@@ -48,7 +48,8 @@ pub struct Record<'a> {
 
 /// What a live source hands its records to.
 pub trait Intake {
-    /// The number of a part. The same name has the same number, in later runs too.
+    /// The number of a part. The same name has the same number, in later runs too. Where a place in the system begins
+    /// anew (a log that was rotated), it is a part with another name, since its offsets begin anew as well.
     fn part(&mut self, name: &str) -> u32;
 
     /// The record that names the columns of the part's next records, in formats that have one.
@@ -69,6 +70,10 @@ pub trait Intake {
 
     /// Everything so far is whole, and the source could go on from `cursor`. Waits where the engine is behind.
     fn deliver(&mut self, cursor: &[u8]) -> Result<(), Stopped>;
+
+    /// Something keeps the source from taking all that it should: what happened, to what, and the way out. It goes on
+    /// with the rest and proves nothing meanwhile; with the next proof the trouble is over. Told when it changes.
+    fn trouble(&mut self, what: &str);
 
     /// Waits for so long, or until the daemon stops.
     fn pause(&mut self, span: Duration) -> Result<(), Stopped>;

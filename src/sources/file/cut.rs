@@ -7,66 +7,21 @@
 //!
 //! Where a chunk ends depends on the bytes alone, never on how they arrived.
 
-use super::cut_csv::{self, CsvRecord};
 use super::open::Unpacked;
+use super::split::{
+    BYTE_ORDER_MARK, Behind, Framing, PROBLEM_TEXT_MAX_BYTES, Pieces, Problem, RECORD_MAX_BYTES, Record, Splitter,
+};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-/// A longer record is passed over as undecodable and not held in memory.
-pub const RECORD_MAX_BYTES: usize = 64 << 20;
-/// How much of a record that cannot be read is kept for people.
-const PROBLEM_TEXT_MAX_BYTES: usize = 400;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// How a file becomes records.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Framing {
-    /// One a line; blank lines are none.
-    Lines,
-    /// One a line, but quotes may hold ends of lines; the first one names the columns.
-    Csv {
-        /// Between columns.
-        delimiter: u8,
-    },
-    /// The whole file is one.
-    Document,
-}
-
-/// Where a record stands in its chunk and in its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
-    start: u32,
-    length: u32,
-    /// The line at which it begins, the first being 1.
-    pub line: u64,
-}
-
-/// Something that stands among the records and could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// How many of the chunk's records stand before it.
-    pub before: usize,
-    /// The line at which it begins.
-    pub line: u64,
-    /// One word for what is wrong.
-    pub reason: &'static str,
-    /// What is wrong, for people.
-    pub detail: String,
-    /// How it begins.
-    pub text: Vec<u8>,
-    /// Nothing behind it in the file could be read.
-    pub fatal: bool,
-}
 
 /// Some records of one file, in their order.
 #[derive(Debug, Default)]
 pub struct Chunk {
     data: Vec<u8>,
     filled: usize,
-    records: Vec<Record>,
-    problems: Vec<Problem>,
+    pieces: Pieces,
     header: Option<Arc<[u8]>>,
     last: bool,
 }
@@ -74,17 +29,17 @@ pub struct Chunk {
 impl Chunk {
     /// The records.
     pub fn records(&self) -> &[Record] {
-        &self.records
+        &self.pieces.records
     }
 
     /// A record's bytes, without the end of its line.
     pub fn bytes(&self, record: &Record) -> &[u8] {
-        &self.data[record.start as usize..(record.start + record.length) as usize]
+        record.of(&self.data)
     }
 
     /// What could not be read, in order.
     pub fn problems(&self) -> &[Problem] {
-        &self.problems
+        &self.pieces.problems
     }
 
     /// The record that names the columns, where the framing has one.
@@ -99,8 +54,7 @@ impl Chunk {
 
     fn clear(&mut self, block: usize) {
         self.filled = 0;
-        self.records.clear();
-        self.problems.clear();
+        self.pieces.clear();
         self.header = None;
         self.last = false;
         if self.data.len() > 4 * block {
@@ -115,33 +69,15 @@ impl Chunk {
         self.data[..carry.len()].copy_from_slice(carry);
         self.filled = carry.len();
     }
-
-    fn problem(&mut self, line: u64, reason: &'static str, detail: String, text: &[u8]) {
-        let text = text[..text.len().min(PROBLEM_TEXT_MAX_BYTES)].to_vec();
-        self.problems.push(Problem { before: self.records.len(), line, reason, detail, text, fatal: false });
-    }
-}
-
-/// Adds a record without the end of its line, unless it is blank.
-#[inline]
-fn push_line(records: &mut Vec<Record>, data: &[u8], start: usize, end: usize, line: u64) {
-    let bytes = &data[start..end];
-    let length = bytes.len() - usize::from(bytes.last() == Some(&b'\r'));
-    let begins_blank = bytes.first().is_none_or(u8::is_ascii_whitespace);
-    if !begins_blank || !bytes.trim_ascii().is_empty() {
-        records.push(Record { start: start as u32, length: length as u32, line });
-    }
 }
 
 /// Reads one file.
 pub struct Cutter {
     input: Unpacked,
-    framing: Framing,
+    splitter: Splitter,
     block: usize,
+    /// What has been read and not been split yet.
     carry: Vec<u8>,
-    /// The line at which the carry begins.
-    line: u64,
-    header: Option<Arc<[u8]>>,
     begun: bool,
     /// The input has no more.
     exhausted: bool,
@@ -155,11 +91,9 @@ impl Cutter {
     pub fn open(path: &Path, framing: Framing, block: usize, interrupted: &Arc<AtomicBool>) -> io::Result<Cutter> {
         Ok(Cutter {
             input: Unpacked::open(path, interrupted)?,
-            framing,
+            splitter: Splitter::new(framing),
             block,
             carry: Vec::new(),
-            line: 1,
-            header: None,
             begun: false,
             exhausted: false,
             failure: None,
@@ -178,7 +112,8 @@ impl Cutter {
         chunk.fill_front(&self.carry, self.block.max(2 * self.carry.len()));
         while !self.finished {
             self.fill(chunk);
-            let done = self.cut(chunk, self.exhausted && self.failure.is_none());
+            let behind = if self.exhausted && self.failure.is_none() { Behind::Nothing } else { Behind::More };
+            let done = self.splitter.split(&chunk.data[..chunk.filled], behind, &mut chunk.pieces);
             if self.exhausted {
                 self.finish(chunk);
             } else if done > 0 {
@@ -192,7 +127,7 @@ impl Cutter {
                 chunk.data.resize((2 * chunk.data.len()).min(RECORD_MAX_BYTES), 0);
             }
         }
-        chunk.header.clone_from(&self.header);
+        chunk.header.clone_from(&self.splitter.header);
         chunk.last = self.finished;
     }
 
@@ -216,69 +151,13 @@ impl Cutter {
 
     fn finish(&mut self, chunk: &mut Chunk) {
         if let Some(error) = self.failure.take() {
-            chunk.problem(self.line, "unreadable", error.to_string(), b"");
-            if let Some(problem) = chunk.problems.last_mut() {
+            chunk.pieces.push_problem(self.splitter.line, "unreadable", error.to_string(), b"");
+            if let Some(problem) = chunk.pieces.problems.last_mut() {
                 problem.fatal = true;
             }
         }
         self.carry = Vec::new();
         self.finished = true;
-    }
-
-    /// Cuts what is there into records and says how many bytes they took. At the end of the file what is left is
-    /// a record as well.
-    fn cut(&mut self, chunk: &mut Chunk, at_end: bool) -> usize {
-        match self.framing {
-            Framing::Lines => self.cut_lines(chunk, at_end),
-            Framing::Csv { delimiter } => self.cut_csv(chunk, delimiter, at_end),
-            Framing::Document if at_end => {
-                push_line(&mut chunk.records, &chunk.data, 0, chunk.filled, 1);
-                chunk.filled
-            }
-            Framing::Document => 0,
-        }
-    }
-
-    fn cut_lines(&mut self, chunk: &mut Chunk, at_end: bool) -> usize {
-        let Chunk { data, records, .. } = chunk;
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', &data[..chunk.filled]) {
-            push_line(records, data, start, end, self.line);
-            self.line += 1;
-            start = end + 1;
-        }
-        if at_end && start < chunk.filled {
-            push_line(records, data, start, chunk.filled, self.line);
-            start = chunk.filled;
-        }
-        start
-    }
-
-    fn cut_csv(&mut self, chunk: &mut Chunk, delimiter: u8, at_end: bool) -> usize {
-        let mut start = 0;
-        while start < chunk.filled {
-            let rest = &chunk.data[start..chunk.filled];
-            let (end, lines) = match cut_csv::next(rest, delimiter, at_end) {
-                CsvRecord::Whole { end, lines } => (end, lines),
-                CsvRecord::Open if !at_end && rest.len() < cut_csv::RECORD_MAX_BYTES => break,
-                CsvRecord::Open => {
-                    let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                    let text = rest[..end.min(PROBLEM_TEXT_MAX_BYTES)].to_vec();
-                    chunk.problem(self.line, "unclosed_quote", "a quote is opened and never closed".into(), &text);
-                    self.line += 1;
-                    start = (start + end + 1).min(chunk.filled);
-                    continue;
-                }
-            };
-            if self.header.is_some() {
-                push_line(&mut chunk.records, &chunk.data, start, start + end, self.line);
-            } else if !rest[..end].trim_ascii().is_empty() {
-                self.header = Some(Arc::from(rest[..end].trim_ascii_end()));
-            }
-            self.line += lines;
-            start += (end + 1).min(rest.len());
-        }
-        start
     }
 
     /// Reads over a record that is too long, up to the end of its line or, for a document, of the file.
@@ -292,7 +171,7 @@ impl Cutter {
             let (count, failure) = self.input.fill(&mut chunk.data);
             self.exhausted = count < chunk.data.len();
             self.failure = failure;
-            let ends_line = match self.framing {
+            let ends_line = match self.splitter.framing {
                 Framing::Document => None,
                 Framing::Lines | Framing::Csv { .. } => memchr::memchr(b'\n', &chunk.data[..count]),
             };
@@ -302,8 +181,9 @@ impl Cutter {
                 break;
             }
         }
-        chunk.problem(self.line, "too_long", format!("{length} bytes long, the most is {RECORD_MAX_BYTES}"), &text);
-        self.line += 1;
+        let detail = format!("{length} bytes long, the most is {RECORD_MAX_BYTES}");
+        chunk.pieces.push_problem(self.splitter.line, "too_long", detail, &text);
+        self.splitter.line += 1;
     }
 }
 

@@ -72,43 +72,74 @@ pub enum LocateError {
     },
 }
 
-/// The files that `path`, a path or a glob, means; sorted by name. Folders that a glob matches are passed over.
-pub fn locate(path: &str) -> Result<Vec<Located>, LocateError> {
+/// What a path or a glob matches at one moment; folders that a glob matches are passed over.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// Sorted by path.
+    pub(super) found: Vec<(PathBuf, fs::Metadata)>,
+    pub(super) unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+/// Looks for what `path`, a path or a glob, means; to find nothing is no error here.
+pub(super) fn look(path: &str) -> Result<Look, LocateError> {
     let literal = Path::new(path);
+    let mut look = Look::default();
     match fs::metadata(literal) {
         Ok(found) if found.is_dir() => {
             return Err(LocateError::Folder { path: trimmed(path), extension: common_extension(literal) });
         }
-        Ok(found) => return Ok(vec![located(literal.to_owned(), &found)]),
-        Err(error) if error.kind() == io::ErrorKind::NotFound || is_pattern(path) => {}
-        Err(error) => return Err(LocateError::Unreadable { path: path.to_owned(), error }),
+        Ok(found) => look.found.push((literal.to_owned(), found)),
+        Err(_) if is_pattern(path) => return matching(path, FILES_MAX),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => look.unreadable.push((literal.to_owned(), error)),
     }
-    if is_pattern(path) { matching(path, FILES_MAX) } else { Err(missing(path)) }
+    Ok(look)
 }
 
-fn matching(pattern: &str, files_max: usize) -> Result<Vec<Located>, LocateError> {
-    let found = glob::glob(pattern)
+/// What a glob matches, if that is no more than so many files.
+fn matching(pattern: &str, files_max: usize) -> Result<Look, LocateError> {
+    let entries = glob::glob(pattern)
         .map_err(|e| LocateError::BadPattern { pattern: pattern.to_owned(), message: e.to_string() })?;
-    let mut files = Vec::new();
-    for entry in found {
-        let unreadable = |path: String, error| LocateError::Unreadable { path, error };
-        let path = entry.map_err(|e| unreadable(e.path().display().to_string(), e.into()))?;
-        let found = fs::metadata(&path).map_err(|e| unreadable(path.display().to_string(), e))?;
-        if found.is_dir() {
-            continue;
+    let mut look = Look::default();
+    for entry in entries {
+        match entry.map(|path| (fs::metadata(&path), path)) {
+            Ok((Ok(found), _)) if found.is_dir() => {}
+            Ok((Ok(_), _)) if look.found.len() == files_max => {
+                return Err(LocateError::TooMany { pattern: pattern.to_owned() });
+            }
+            Ok((Ok(found), path)) => look.found.push((path, found)),
+            Ok((Err(error), path)) => look.unreadable.push((path, error)),
+            Err(error) => look.unreadable.push((error.path().to_owned(), error.into())),
         }
-        if files.len() == files_max {
-            return Err(LocateError::TooMany { pattern: pattern.to_owned() });
-        }
-        files.push(located(path, &found));
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    if files.is_empty() {
-        let fixed = pattern.split(['*', '?', '[']).next().unwrap_or_default();
-        let nearest = nearest(Path::new(fixed.rsplit_once('/').map_or("", |(folder, _)| folder)));
-        return Err(LocateError::NoMatch { pattern: pattern.to_owned(), nearest });
+    look.found.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(look)
+}
+
+/// The files that `path`, a path or a glob, means; sorted by name. Folders that a glob matches are passed over.
+pub fn locate(path: &str) -> Result<Vec<Located>, LocateError> {
+    let look = look(path)?;
+    if let Some((path, error)) = look.unreadable.into_iter().next() {
+        return Err(LocateError::Unreadable { path: path.display().to_string(), error });
     }
-    Ok(files)
+    if look.found.is_empty() {
+        return Err(nothing(path));
+    }
+    Ok(look.found.into_iter().map(|(path, found)| located(path, &found)).collect())
+}
+
+/// That nothing is there, with what would help to find out why.
+pub(super) fn nothing(path: &str) -> LocateError {
+    if !is_pattern(path) {
+        return missing(path);
+    }
+    LocateError::NoMatch { pattern: path.to_owned(), nearest: nearest(fixed_folder(path)) }
+}
+
+/// The folder in which a pattern begins to be one.
+pub(super) fn fixed_folder(pattern: &str) -> &Path {
+    let fixed = pattern.split(['*', '?', '[']).next().unwrap_or_default();
+    Path::new(fixed.rsplit_once('/').map_or("", |(folder, _)| folder))
 }
 
 fn located(path: PathBuf, found: &fs::Metadata) -> Located {
@@ -212,7 +243,7 @@ mod tests {
     fn more_files_than_the_limit_are_an_error() {
         let folder = folder(&["a.csv", "b.csv"]);
         let pattern = format!("{}/*.csv", folder.path().display());
-        assert_eq!(matching(&pattern, 2).unwrap().len(), 2);
+        assert_eq!(matching(&pattern, 2).unwrap().found.len(), 2);
         let error = matching(&pattern, 1).unwrap_err().to_string();
         assert!(error.contains("a narrower pattern"), "{error}");
     }

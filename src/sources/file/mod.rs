@@ -8,9 +8,12 @@
 
 mod cut;
 mod cut_csv;
+pub mod follow;
 mod locate;
 mod open;
 mod pipe;
+mod split;
 
-pub use cut::{Chunk, Cutter, Framing, Problem, RECORD_MAX_BYTES, Record};
+pub use cut::{Chunk, Cutter};
 pub use locate::{LocateError, Located, locate};
+pub use split::{Framing, Problem, RECORD_MAX_BYTES, Record};

@@ -18,33 +18,45 @@ pub(super) struct Unpacked {
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// So many first bytes of a file tell how it is packed.
+pub(super) const MAGIC_BYTES: usize = ZSTD.len();
+
+/// Whether a file that begins like this is packed.
+pub(super) fn is_packed(front: &[u8]) -> bool {
+    front.starts_with(GZIP) || front.starts_with(ZSTD)
+}
 
 impl Unpacked {
     /// Opens a file and looks at its first bytes for how it is packed. Gzip members and zstd frames that follow
     /// each other are read as one. What is no regular file ends where it is `interrupted`.
     pub(super) fn open(path: &Path, interrupted: &Arc<AtomicBool>) -> io::Result<Unpacked> {
-        let (file, promised): (Box<dyn Read + Send>, _) = if fs::metadata(path)?.is_file() {
-            let file = File::open(path)?;
-            let size = file.metadata()?.len();
-            (Box::new(file), Some(size))
-        } else {
-            (Box::new(Pipe::open(path, interrupted)?), None)
-        };
+        if fs::metadata(path)?.is_file() {
+            return Unpacked::over(File::open(path)?);
+        }
+        Unpacked::of(Box::new(Pipe::open(path, interrupted)?), None)
+    }
+
+    /// The same for a file that is open, from where it stands.
+    pub(super) fn over(file: File) -> io::Result<Unpacked> {
+        let size = file.metadata()?.len();
+        Unpacked::of(Box::new(file), Some(size))
+    }
+
+    fn of(file: Box<dyn Read + Send>, promised: Option<u64>) -> io::Result<Unpacked> {
         let consumed = Arc::new(AtomicU64::new(0));
         let mut raw = Counted { inner: file, consumed: consumed.clone() };
-        let mut front = Vec::with_capacity(ZSTD.len());
-        raw.by_ref().take(ZSTD.len() as u64).read_to_end(&mut front)?;
+        let mut front = Vec::with_capacity(MAGIC_BYTES);
+        raw.by_ref().take(MAGIC_BYTES as u64).read_to_end(&mut front)?;
         let packed_gzip = front.starts_with(GZIP);
-        let packed_zstd = front.starts_with(ZSTD);
+        let plain = !is_packed(&front);
         let whole = io::Cursor::new(front).chain(raw);
         let stream: Box<dyn Read + Send> = if packed_gzip {
             Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, whole)))
-        } else if packed_zstd {
-            Box::new(zstd::stream::read::Decoder::new(whole)?)
-        } else {
+        } else if plain {
             Box::new(whole)
+        } else {
+            Box::new(zstd::stream::read::Decoder::new(whole)?)
         };
-        let plain = !packed_gzip && !packed_zstd;
         Ok(Unpacked { stream, consumed, promised: promised.filter(|_| plain) })
     }
 

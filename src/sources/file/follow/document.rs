@@ -1,0 +1,58 @@
+//! A folder in which each file is one record.
+
+use super::Follower;
+use super::files::Stamp;
+use crate::model::time::Time;
+use crate::sources::file::cut::{Chunk, Cutter};
+use crate::sources::file::split::Framing;
+use crate::sources::live::{Intake, Record};
+use std::fs;
+use std::io;
+use std::sync::Arc;
+
+/// Documents are read in blocks of so many bytes.
+const BLOCK_BYTES: usize = 64 << 10;
+
+impl Follower<'_> {
+    /// Hands a document over once it is whole. One that was changed afterwards is another record.
+    pub(super) fn read_document(&mut self, index: usize, at: Time, intake: &mut dyn Intake) -> io::Result<()> {
+        let file = &mut self.files.all[index];
+        if file.is_read() || file.mute > 0 {
+            (file.read, file.closed) = (Some(file.stamp), true);
+            file.is_whole(at);
+            return Ok(());
+        }
+        if !file.settled(at) {
+            file.closed = false;
+            return Ok(());
+        }
+        let mut cutter = Cutter::open(&file.path, Framing::Document, BLOCK_BYTES, &Arc::default())?;
+        let mut chunk = Chunk::default();
+        cutter.next(&mut chunk);
+        if Stamp::of(&fs::metadata(&file.path)?) != file.stamp {
+            return Ok(());
+        }
+        let again = file.read.is_some();
+        (file.read, file.closed) = (Some(file.stamp), true);
+        file.is_whole(at);
+        if again {
+            let path = file.path.clone();
+            let name = self.files.name(&path);
+            let file = &mut self.files.all[index];
+            (file.name, file.part) = (name, None);
+        }
+        let file = &mut self.files.all[index];
+        let part = *file.part.get_or_insert_with(|| intake.part(&file.name));
+        for record in chunk.records() {
+            let payload = chunk.bytes(record);
+            intake.record(Record { part, offset: record.line, payload, key: None });
+        }
+        for problem in chunk.problems() {
+            intake.undecodable(part, problem.line, problem.reason, &problem.detail, &problem.text);
+        }
+        self.unsent_bytes += usize::try_from(file.stamp.size).unwrap_or(usize::MAX);
+        self.unsent_records += 1;
+        self.unsent = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Whether an unknown file is the text of a known one: a copy of it, packed or not, or its continuation.
+//!
+//! | the known file | the unknown one | so it |
+//! | --- | --- | --- |
+//! | is there | holds the same, and no more | is a copy: nothing is read of it as long as that is so |
+//! | is not there as it was read | has the same text up to where that was read | is read on from there, as the same part |
+//! | is missing | begins like it, and is shorter than what was read | is a copy that was taken before the last reading |
+//! | any other | | is a file of its own |
+//!
+//! So a log that is copied and truncated loses nothing where the copy matches, a packed one is not read twice, and one
+//! that was renamed on a disk whose number has changed, or restored from a backup, goes on where it was.
+
+use super::files::Place;
+use super::mark::{Front, Mark, PRINT_MAX_BYTES};
+use super::{Follower, bytes::Bytes};
+use crate::model::time::Time;
+use crate::sources::file::split::Framing;
+use crate::sources::live::Intake;
+use std::cmp::Reverse;
+use std::io;
+
+impl Follower<'_> {
+    /// Decides what the files are of which nothing has been read.
+    pub(super) fn relate(&mut self, at: Time, intake: &mut dyn Intake) {
+        self.undecided = false;
+        if self.options.framing == Framing::Document {
+            return;
+        }
+        self.check_copies();
+        let candidates: Vec<usize> = self.candidates();
+        for index in 0..self.files.all.len() {
+            let file = &mut self.files.all[index];
+            let is_open_question = file.place == Place::Listed
+                && file.mark == Mark::START
+                && !file.decided
+                && file.copy_of.is_none()
+                && file.stamp.size > 0;
+            if !is_open_question {
+                continue;
+            }
+            if candidates.is_empty() {
+                file.decided = true;
+            } else if let Err(error) = self.relate_one(index, &candidates, at, intake) {
+                self.undecided = true;
+                if error.kind() != io::ErrorKind::NotFound {
+                    let path = self.files.all[index].path.clone();
+                    self.trouble(&path, &error);
+                }
+            }
+        }
+    }
+
+    /// The files whose text could be found again, those with most text first. Of a CSV file that has only a header not
+    /// enough is known.
+    fn candidates(&self) -> Vec<usize> {
+        let least_lines = if matches!(self.options.framing, Framing::Csv { .. }) { 2 } else { 1 };
+        let all = &self.files.all;
+        let mut candidates: Vec<usize> = (0..all.len()).filter(|i| all[*i].mark.line > least_lines).collect();
+        candidates.sort_by_key(|index| Reverse(all[*index].mark.offset));
+        candidates
+    }
+
+    /// A copy stays one while neither it nor the original became another text.
+    fn check_copies(&mut self) {
+        for index in 0..self.files.all.len() {
+            let Some((name, stamp)) = &self.files.all[index].copy_of else { continue };
+            let original = self.files.all.iter().find(|file| file.name == *name);
+            if self.files.all[index].stamp != *stamp || !original.is_some_and(|file| file.is_intact()) {
+                self.files.all[index].copy_of = None;
+            }
+        }
+    }
+
+    fn relate_one(&mut self, index: usize, candidates: &[usize], at: Time, intake: &mut dyn Intake) -> io::Result<()> {
+        if !self.open(index)? {
+            self.undecided = true;
+            return Ok(());
+        }
+        let file = &mut self.files.all[index];
+        let Some(mut bytes) = file.bytes.take() else { return Ok(()) };
+        let packed = bytes.is_packed();
+        if packed && !file.settled(at) {
+            // What is packed is read as a whole, and it may still be written to.
+            self.undecided = true;
+            return Ok(());
+        }
+        let kin = self.kin(index, &mut bytes, candidates);
+        let (alike, length) = match kin {
+            // A packed file that is torn is told when it is read.
+            Err(_) if packed => (Vec::new(), 0),
+            kin => kin?,
+        };
+        self.files.all[index].decided = true;
+        for known in alike {
+            let other = &self.files.all[known];
+            let (mark, place, name) = (other.mark, other.place, other.name.clone());
+            if other.is_intact() {
+                if self.holds_no_more(&mut bytes, length, known)? {
+                    let file = &mut self.files.all[index];
+                    file.decided = false;
+                    file.copy_of = Some((name, file.stamp));
+                    return Ok(());
+                }
+            } else if mark.confirm(&mut bytes)?.is_some() {
+                self.files.all[index].bytes = Some(bytes);
+                self.files.continue_in(known, index);
+                return Ok(());
+            } else if length < mark.offset && matches!(place, Place::Missing(_)) {
+                self.files.all[index].mute = length;
+                self.lose(known, intake);
+                break;
+            }
+        }
+        self.files.all[index].bytes = Some(bytes);
+        Ok(())
+    }
+
+    /// The files that begin like this one, those with most text first, and how long this one is.
+    fn kin(&self, index: usize, bytes: &mut Bytes, candidates: &[usize]) -> io::Result<(Vec<usize>, u64)> {
+        let front = Front::of(bytes)?;
+        let is_alike = |known: &usize| *known != index && front.leads_to(&self.files.all[*known].mark);
+        let alike: Vec<usize> = candidates.iter().copied().filter(is_alike).collect();
+        let length = if alike.is_empty() { 0 } else { bytes.length()? };
+        Ok((alike, length))
+    }
+
+    /// Whether the first `length` bytes of an intact file are what the other one holds. How both begin is known to be
+    /// the same.
+    fn holds_no_more(&mut self, bytes: &mut Bytes, length: u64, intact: usize) -> io::Result<bool> {
+        if !self.open(intact)? {
+            return Ok(false);
+        }
+        let file = &mut self.files.all[intact];
+        let Some(other) = &mut file.bytes else { return Ok(false) };
+        let there = if other.is_packed() { file.mark.offset } else { other.length()? };
+        if length > there {
+            return Ok(false);
+        }
+        let from = length.saturating_sub(PRINT_MAX_BYTES as u64);
+        let last = |bytes: &mut Bytes| -> io::Result<Vec<u8>> {
+            let mut space = vec![0; (length - from) as usize];
+            bytes.read_at(from, &mut space)?;
+            Ok(space)
+        };
+        Ok(last(bytes)? == last(other)?)
+    }
+}
