@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 //!
 //! ```text
+//! run      follows live systems, and tells findings as they come
 //! verify ─▶ project (configuration + flows → plan) ─▶ runtime ─▶ report ─▶ human | json | files
 //! check    the same mistakes, all at once; what steps match in a sample
 //! test     flow tests in virtual time
@@ -18,6 +19,7 @@ mod interrupt;
 mod progress;
 mod project;
 mod report;
+mod run;
 mod sample;
 mod schema;
 mod table;
@@ -43,6 +45,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Args),
     Verify(verify::Args),
     Check(check::Args),
     Test(test::Args),
@@ -68,6 +71,7 @@ pub enum Exit {
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let exit = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),

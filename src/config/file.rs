@@ -44,9 +44,10 @@ pub(super) fn config(fields: &Fields<'_>, folder: &Path, diagnostics: &Diagnosti
     let carries = fields.choice("carries", &carries).unwrap_or(Carries::Lines);
     // Without a word on it, the lines of one file were stamped by one clock.
     let clock = fields.choice("clock", &[("one", Clock::One), ("many", Clock::Many)]).unwrap_or(Clock::PerPart);
+    let from_beginning = fields.choice("start", &[("latest", false), ("beginning", true)]).unwrap_or(false);
     let resolution = fields.duration("resolution").map_or(Span::ZERO, |span| span.value);
     let path = resolved(&path?.value, folder);
-    Some(FileConfig { path, decoding: decoding?, pacing, gaps, carries, clock, resolution })
+    Some(FileConfig { path, decoding: decoding?, pacing, from_beginning, gaps, carries, clock, resolution })
 }
 
 /// The path or glob against the folder, whose own name may hold what a glob would take for a pattern.

@@ -209,6 +209,7 @@ sources:
       - {from: body.fields, logfmt: body.more}
       - {from: body.log.msg, regex: 'order (?<order_id>\S+) paid in (?<ms>\d+) ms', into: body}
     lateness: end
+    start: beginning
     decode: strict
     undecodable: skip
     clock: many
@@ -231,7 +232,7 @@ sources:
         assert!(matches!(app.decoding.format, Format::Csv { delimiter: b';' }));
         assert_eq!(app.decoding.zone, chrono_tz::Europe::Berlin);
         assert_eq!((app.decoding.parse.len(), app.decoding.redact.len()), (3, 2));
-        assert!(app.decoding.strict && !app.pacing.undecodable_is_gap);
+        assert!(app.decoding.strict && app.from_beginning && !app.pacing.undecodable_is_gap);
         assert_eq!(app.pacing.lateness, Lateness::End);
         assert_eq!(app.pacing.silence, Some(Span::seconds(60)));
         assert_eq!(app.pacing.jump_max, Span::seconds(2 * 86_400));

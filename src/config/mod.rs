@@ -17,9 +17,10 @@ mod variables;
 pub use load::{Loaded, Outline, load};
 
 use crate::flow::SourceInfo;
-use crate::flow::format::{Decoding, Lateness, Pacing};
+use crate::flow::format::{Decoding, Format, Lateness, Pacing};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::{Span, Time};
+use crate::sources::file::Framing;
 use std::path::PathBuf;
 
 /// A configuration that has been read and checked.
@@ -53,6 +54,8 @@ pub struct FileConfig {
     pub decoding: Decoding,
     /// How its times are followed.
     pub pacing: Pacing,
+    /// What is there when the daemon first follows it is read as well.
+    pub from_beginning: bool,
     /// Declared holes: from, to, both included.
     pub gaps: Vec<(Time, Time)>,
     /// What it carries.
@@ -61,6 +64,17 @@ pub struct FileConfig {
     pub clock: Clock,
     /// The unit its times are rounded to; zero where they are exact.
     pub resolution: Span,
+}
+
+impl FileConfig {
+    /// How a file of it becomes records.
+    pub fn framing(&self) -> Framing {
+        match self.decoding.format {
+            Format::Csv { delimiter } => Framing::Csv { delimiter },
+            Format::Document => Framing::Document,
+            Format::Json | Format::Logfmt | Format::Regex(_) | Format::Text => Framing::Lines,
+        }
+    }
 }
 
 impl SourceConfig {

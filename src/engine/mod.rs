@@ -338,6 +338,11 @@ impl Engine {
         &self.state.account
     }
 
+    /// How far a source has shown itself to have come; `None` before its first progress.
+    pub fn progress(&self, source: SourceId) -> Option<Time> {
+        Some(self.state.evidence.sources[source as usize].proven).filter(|proven| *proven > Time::MIN)
+    }
+
     /// The plan that it runs.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan

@@ -77,7 +77,12 @@ impl<'r> Shelf<'r> {
     }
 
     fn open(&self, part: usize, block: usize) -> io::Result<Cutter> {
-        Cutter::open(&self.recording.file(part).path, self.recording.tap(part).framing(), block, &self.interrupted)
+        Cutter::open(
+            &self.recording.file(part).path,
+            self.recording.tap(part).config.file.framing(),
+            block,
+            &self.interrupted,
+        )
     }
 
     fn reader(&self, part: usize) -> MutexGuard<'_, Reader> {

@@ -85,6 +85,7 @@ impl Fixture {
             path: self.folder.path().join(pattern).display().to_string(),
             decoding,
             pacing,
+            from_beginning: false,
             gaps: vec![],
             carries: Carries::Lines,
             clock: Clock::One,

@@ -1,4 +1,4 @@
-//! Drives the engine: recordings (`verify`), flow tests in virtual time, traces.
+//! Drives the engine: recordings (`verify`), flow tests in virtual time, traces, live systems.
 //!
 //! ```text
 //! recording: which files ─▶ play: desks read and extract ─▶ follow: what the times vouch for ─▶ driver: the engine
@@ -12,6 +12,7 @@ pub mod driver;
 pub mod findings;
 pub mod flow_test;
 mod follow;
+pub mod live;
 pub mod play;
 mod portion;
 pub mod recording;

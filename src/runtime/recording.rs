@@ -6,12 +6,11 @@
 //! ```
 
 use crate::config::{Config, SourceConfig};
-use crate::flow::format::Format;
 use crate::flow::plan::Plan;
 use crate::model::SourceId;
 use crate::model::observation::Position;
 use crate::model::time::{Span, Time};
-use crate::sources::file::{Framing, LocateError, Located, locate};
+use crate::sources::file::{LocateError, Located, locate};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -98,14 +97,6 @@ impl Tap {
         let own = plan.sources.iter().enumerate().filter(|(_, s)| s.clock_of == Some(source));
         let own_clocks = own.map(|(id, s)| (id as SourceId, s.lateness)).collect();
         Tap { source, config: config.clone(), files, own_clocks }
-    }
-
-    pub(super) fn framing(&self) -> Framing {
-        match self.config.file.decoding.format {
-            Format::Csv { delimiter } => Framing::Csv { delimiter },
-            Format::Document => Framing::Document,
-            Format::Json | Format::Logfmt | Format::Regex(_) | Format::Text => Framing::Lines,
-        }
     }
 }
 

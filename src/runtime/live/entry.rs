@@ -1,0 +1,99 @@
+//! What stands in the journal of a lane: deliveries, closed transactions, findings, and which of them were told.
+
+use crate::engine::Input;
+use crate::model::SourceId;
+use crate::model::observation::Batch;
+use crate::model::time::Time;
+use serde::{Deserialize, Serialize};
+
+/// Kinds of entries. Numbers once given are never given again.
+pub const DELIVERY: u8 = 1;
+/// A closed transaction's state, under the hashes of its keys.
+pub const CLOSED: u8 = 2;
+/// A finding, under the hash of its id: [`Found`].
+pub const FOUND: u8 = 3;
+
+/// Of which flows and sources the entries after it are.
+pub const PLAN: u8 = 4;
+/// All findings before this entry (eight bytes, little-endian) were told.
+pub const TOLD: u8 = 5;
+
+/// A finding as it is told: once as a line of JSON, once for people.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Found {
+    /// As `--findings` writes it.
+    pub json: String,
+    /// As people read it.
+    pub text: String,
+}
+
+/// What one source delivered at once: observations, then what it vouches for, and from where it could go on.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The source in the plan.
+    pub source: SourceId,
+    /// Names of parts that are new; their numbers go on from those that were known.
+    pub parts: Vec<String>,
+    /// What its records gave.
+    pub batch: Batch,
+    /// What it vouches for, after these.
+    pub claims: Vec<Claim>,
+    /// The source's own mark.
+    pub cursor: Vec<u8>,
+}
+
+/// Something that a source vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Claim {
+    /// [`Input::Begins`]
+    Begins(SourceId, Time),
+    /// [`Input::Progress`]
+    Progress(SourceId, Time),
+    /// [`Input::Gap`]
+    Gap(SourceId, Time, Option<Time>),
+    /// [`Input::Down`]
+    Down(SourceId, bool),
+}
+
+impl Claim {
+    /// The claim that an input makes; `None` for what is none.
+    pub fn of(input: &Input) -> Option<Claim> {
+        match *input {
+            Input::Begins { source, at } => Some(Claim::Begins(source, at)),
+            Input::Progress { source, to } => Some(Claim::Progress(source, to)),
+            Input::Gap { source, from, to } => Some(Claim::Gap(source, from, to)),
+            Input::Down { source, down } => Some(Claim::Down(source, down)),
+            Input::Observations(_) | Input::Ends { .. } | Input::Recalled(_) => None,
+        }
+    }
+
+    /// As the engine is told.
+    pub fn input(self) -> Input {
+        match self {
+            Claim::Begins(source, at) => Input::Begins { source, at },
+            Claim::Progress(source, to) => Input::Progress { source, to },
+            Claim::Gap(source, from, to) => Input::Gap { source, from, to },
+            Claim::Down(source, down) => Input::Down { source, down },
+        }
+    }
+}
+
+impl Delivery {
+    /// The hashes of all keys that its observations carry, each once.
+    pub fn keys(&self, out: &mut Vec<u64>) {
+        out.clear();
+        out.extend(self.batch.all_keys().iter().map(|key| key.hash));
+        out.sort_unstable();
+        out.dedup();
+    }
+
+    /// Appends its bytes.
+    pub fn encode(&self, out: Vec<u8>) -> Vec<u8> {
+        postcard::to_extend(self, out).expect("plain data is encodable")
+    }
+
+    /// What [`Delivery::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Delivery, postcard::Error> {
+        postcard::from_bytes(bytes)
+    }
+}
