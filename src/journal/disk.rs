@@ -57,12 +57,16 @@ pub(super) fn name(path: &Path) -> io::Result<()> {
 
 /// Writes a whole file: there will be all of it under this name, or nothing new.
 pub(super) fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let file = File::create(unfinished(path))?;
-    let mut out = BufWriter::with_capacity(WRITE_BYTES, Output(&file));
-    write(&mut out)?;
-    out.flush()?;
-    sync(&file)?;
-    name(path)
+    let written = File::create(unfinished(path)).and_then(|file| {
+        let mut out = BufWriter::with_capacity(WRITE_BYTES, Output(&file));
+        write(&mut out)?;
+        out.flush()?;
+        sync(&file)
+    });
+    written.and_then(|()| name(path)).inspect_err(|_| {
+        // It may stand in the way of what needs the room more; whether this works is of no consequence.
+        let _ = fs::remove_file(unfinished(path));
+    })
 }
 
 /// A file as something that can be written to.

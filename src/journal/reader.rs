@@ -31,7 +31,9 @@ impl Reader {
     pub fn refresh(&mut self) -> Result<Sequence, Error> {
         let mut segments = segment::list(&self.folder)?;
         if let Some(last) = segments.pop() {
-            if self.tail.as_ref().is_none_or(|tail| tail.segment.first != last.first) {
+            // The salt differs where a journal was begun anew in the same folder.
+            let known = |tail: &Tail| (tail.segment.first, tail.segment.salt) == (last.first, last.salt);
+            if !self.tail.as_ref().is_some_and(known) {
                 self.tail = Some(Tail::new(last));
             }
         } else {

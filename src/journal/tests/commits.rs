@@ -31,7 +31,7 @@ fn a_journal_grows_over_many_segments() {
     assert!(story.journal.sealed.len() > 5, "{} segments", story.journal.sealed.len());
     assert_eq!(story.files("index").len(), story.journal.sealed.len());
     let (story, recovered) = story.restart();
-    assert_eq!(recovered.indexes_rebuilt, [PathBuf::new(); 0]);
+    assert!(recovered.indexes_rebuilt.is_empty());
     story.check();
 }
 
@@ -59,6 +59,8 @@ fn a_replay_begins_anywhere() {
 
 #[test]
 fn the_lane_goes_on_while_a_commit_is_under_way() {
+    fn goes_to_another_thread<T: Send + 'static>() {}
+    goes_to_another_thread::<Journal>();
     let mut story = Story::new(small());
     // Groups that stay within a segment, that fill it, and that begin the next.
     for round in 0..12 {
@@ -126,7 +128,7 @@ fn an_empty_commit_does_nothing() {
     let mut story = Story::new(small());
     story.commit();
     assert!(story.journal.begin_commit(0).is_none());
-    assert_eq!(story.files("journal"), [PathBuf::new(); 0]);
+    assert!(story.files("journal").is_empty());
     story.tell(1);
     story.commit();
     let bytes = length(&story.files("journal")[0]);

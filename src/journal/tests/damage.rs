@@ -141,12 +141,10 @@ fn segments_and_snapshots_of_a_later_version_are_refused_by_that_name() {
 
 #[test]
 fn a_segment_that_is_lost_or_cut_in_the_middle_is_missed() {
-    let lose: [(fn(&Path), &str); 3] = [
-        (|path| fs::remove_file(path).unwrap(), "are missing"),
-        (|path| cut(path, length(path) - 200), "the file ends within an entry"),
-        (|path| cut(path, 10), "it is shorter than a header"),
-    ];
-    for (lose, complaint) in lose {
+    let losses: [fn(&Path); 3] =
+        [|path| fs::remove_file(path).unwrap(), |path| cut(path, length(path) - 200), |path| cut(path, 10)];
+    let complaints = ["are missing", "the file ends within an entry", "it is shorter than a header"];
+    for (lose, complaint) in losses.into_iter().zip(complaints) {
         let story = Story::of_four_segments();
         let second = story.files("journal").remove(1);
         let Err(error) = story.restart_after(|_| lose(&second)) else { panic!("a segment is gone") };

@@ -60,6 +60,23 @@ fn a_reader_of_a_journal_whose_writer_died_sees_what_has_a_mark() {
 }
 
 #[test]
+fn a_reader_notices_that_a_journal_was_begun_anew() {
+    let mut story = Story::new(large());
+    story.tell(9);
+    story.commit();
+    let mut reader = Reader::open(story.folder.path()).unwrap();
+    assert_eq!(reader.end(), Sequence(9));
+    let mut story = story
+        .restart_after(|folder| fs::remove_file(segment::path(folder, Sequence(0), "journal")).unwrap())
+        .unwrap()
+        .0;
+    story.tell(9);
+    story.commit();
+    assert_eq!(reader.refresh().unwrap(), Sequence(9));
+    check_lookups(|key, kind| reader.lookup(key, kind), &story.told, Sequence(0));
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_an_error() {
     let Err(error) = Reader::open("/nowhere/at/all") else { panic!("it is there") };
     assert_eq!(error.to_string(), "cannot list /nowhere/at/all: No such file or directory (os error 2)");

@@ -1,0 +1,200 @@
+//! The journal alone: what an observation costs to keep, how fast a lane comes back, what a lookup takes.
+//!
+//! `cargo bench --bench journal -- [OBSERVATIONS=4000000] [AN_ENTRY=300] [FOLDER]` appends entries of so many observations of
+//! 60 to 100 bytes, each with one key or two, and commits every entry. Without a folder a temporary one is
+//! taken; its disk is what the syncs wait for.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use throughline::journal::{Commit, Journal, Options, Reader, Sequence, Synced};
+
+/// Entries that are committed together where the disk is the bottleneck.
+const ENTRIES_A_GROUP: u64 = 4;
+const LOOKUPS: u64 = 20_000;
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// CPU time of this thread in seconds, the system's work for it included.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
+/// The keys and the bytes of one entry, made beforehand so that only the journal is measured.
+struct Batch {
+    keys: Vec<u64>,
+    payload: Vec<u8>,
+}
+
+/// Observations of four steps of an order; every other one names a payment as well.
+fn batches(count: u64, observations: u64) -> Vec<Batch> {
+    let batch = |number: u64| {
+        let mut batch = Batch { keys: Vec::new(), payload: Vec::new() };
+        for at in number * observations..(number + 1) * observations {
+            let order = at / 4;
+            batch.keys.push(mix(order));
+            batch.keys.extend(at.is_multiple_of(2).then(|| mix(order ^ 1 << 50)));
+            let length = batch.payload.len() + 60 + (mix(at) % 41) as usize;
+            batch.payload.resize(length, at as u8);
+        }
+        batch
+    };
+    (0..count).map(batch).collect()
+}
+
+fn open(folder: &Path) -> Journal {
+    Journal::open(folder, Options::default(), 0).expect("a folder of its own").0
+}
+
+fn size(folder: &Path, ending: &str) -> u64 {
+    let files = std::fs::read_dir(folder).expect("the journal's folder").flatten();
+    files
+        .filter(|f| f.path().extension().is_some_and(|e| e == ending))
+        .map(|f| f.metadata().map_or(0, |m| m.len()))
+        .sum()
+}
+
+/// Appends without a commit, as much as the buffer takes: the part of the cost that is not the disk's.
+fn in_memory(folder: &Path, batches: &[Batch], observations: u64) {
+    let options = Options { buffer_bytes_max: 256 << 20, ..Options::default() };
+    let (mut journal, _) = Journal::open(folder, options, 0).expect("a folder of its own");
+    let mut append_all = |batches: &[Batch]| {
+        for batch in batches {
+            journal.append(0, &batch.keys, &batch.payload).expect("room in the buffer");
+        }
+        journal.next()
+    };
+    // The memory is there already when it is measured.
+    let (warm, measured) = batches.split_at(batches.len() / 2);
+    append_all(warm);
+    let cpu = cpu_seconds();
+    append_all(measured);
+    let total = measured.len() as u64 * observations;
+    println!(
+        "{total} observations, {observations} an entry, appended only: {:.3} µs CPU each",
+        (cpu_seconds() - cpu) * 1e6 / total as f64
+    );
+}
+
+/// Appends and commits in place: the CPU that an observation takes, whatever the disk does meanwhile.
+fn in_place(folder: &Path, batches: &[Batch], entries: u64, observations: u64, a_group: u64) {
+    let mut journal = open(folder);
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
+    for number in 0..entries {
+        let batch = &batches[(number % batches.len() as u64) as usize];
+        journal.append(0, &batch.keys, &batch.payload).expect("room in the buffer");
+        if (number + 1) % a_group == 0 {
+            journal.commit(0).expect("room on the disk");
+        }
+    }
+    journal.commit(0).expect("room on the disk");
+    let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let total = (entries * observations) as f64;
+    println!(
+        "{total} observations, {observations} an entry, {} a group: {:.3} µs CPU each, {:.0} groups/s, {:.2} million/s, {:.1} bytes each and {:.1} of index",
+        a_group * observations,
+        cpu * 1e6 / total,
+        entries as f64 / a_group as f64 / seconds,
+        total / seconds / 1e6,
+        size(folder, "journal") as f64 / total,
+        size(folder, "index") as f64 / total,
+    );
+}
+
+/// Commits on another thread, at a pace: the longest that the lane's own thread was held up.
+fn overlapped(folder: &Path, batches: &[Batch], observations: u64, a_second: u64) {
+    let mut journal = open(folder);
+    let (to_disk, commits) = mpsc::channel::<Commit>();
+    let (synced, from_disk) = mpsc::channel::<Synced>();
+    let disk = thread::spawn(move || commits.iter().for_each(|commit| synced.send(commit.sync()).expect("a lane")));
+    let pause = Duration::from_secs_f64(observations as f64 / a_second as f64);
+    let (begun, mut longest, mut behind) = (Instant::now(), Duration::ZERO, Duration::ZERO);
+    let mut appended_at = std::collections::VecDeque::new();
+    for number in 0..(3 * a_second / observations) as u32 {
+        thread::sleep((begun + pause * number).saturating_duration_since(Instant::now()));
+        let start = Instant::now();
+        let batch = &batches[number as usize % batches.len()];
+        let sequence = journal.append(0, &batch.keys, &batch.payload).expect("room in the buffer");
+        appended_at.push_back((sequence, start));
+        for done in from_disk.try_iter() {
+            let durable = journal.end_commit(done).expect("room on the disk");
+            while let Some((_, at)) = appended_at.pop_front_if(|(sequence, _)| *sequence < durable) {
+                behind = behind.max(at.elapsed());
+            }
+        }
+        if let Some(commit) = journal.begin_commit(0) {
+            to_disk.send(commit).expect("a disk");
+        }
+        longest = longest.max(start.elapsed());
+    }
+    drop(to_disk);
+    disk.join().expect("no panic");
+    println!(
+        "{a_second} observations/s, {observations} an entry, synced on another thread: the lane waited {:.2} ms at most, an entry was durable after {:.0} ms at most",
+        longest.as_secs_f64() * 1e3,
+        behind.as_secs_f64() * 1e3,
+    );
+}
+
+fn reading(folder: &Path, orders: u64) {
+    let begun = Instant::now();
+    let journal = open(folder);
+    println!("opened in {:.0} ms", begun.elapsed().as_secs_f64() * 1e3);
+    let begun = Instant::now();
+    let mut replay = journal.replay(Sequence::default()).expect("nothing is forgotten");
+    let (mut entries, mut bytes) = (0_u64, 0);
+    while let Some(entry) = replay.next().expect("sound entries") {
+        entries += 1;
+        bytes += black_box(entry.payload).len() + entry.keys().len() * 8;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "replayed {entries} entries, {bytes} bytes in {:.0} ms: {:.2} GB/s",
+        seconds * 1e3,
+        bytes as f64 / seconds / 1e9
+    );
+    let begun = Instant::now();
+    let reader = Reader::open(folder).expect("a journal");
+    println!("a reader opened in {:.0} ms", begun.elapsed().as_secs_f64() * 1e3);
+    for (who, kind) in [("keys that nothing of the kind has", Some(9)), ("keys, all their entries read", None)] {
+        let (begun, cpu, mut found) = (Instant::now(), cpu_seconds(), 0);
+        for number in 0..LOOKUPS {
+            let mut lookup = reader.lookup(mix(mix(number) % orders), kind);
+            while lookup.next().expect("sound entries").is_some() {
+                found += 1;
+            }
+        }
+        let each = |seconds: f64| seconds * 1e6 / LOOKUPS as f64;
+        println!(
+            "{LOOKUPS} lookups of {who}: {:.1} µs each ({:.1} µs CPU), {found} entries",
+            each(begun.elapsed().as_secs_f64()),
+            each(cpu_seconds() - cpu),
+        );
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let number = |at: usize, default: u64| arguments.get(at).and_then(|a| a.parse().ok()).unwrap_or(default);
+    let (total, observations) = (number(0, 4_000_000), number(1, 300));
+    let temporary = tempfile::tempdir_in(arguments.get(2).map_or(std::env::temp_dir(), Into::into)).expect("a folder");
+    let folder = |name: &str| temporary.path().join(name);
+    let entries = total / observations;
+    let batches = batches(entries, observations);
+    in_memory(&folder("memory"), &batches[..batches.len().min(8_000)], observations);
+    in_place(&folder("each"), &batches, entries.min(2_000), observations, 1);
+    in_place(&folder("groups"), &batches, entries, observations, ENTRIES_A_GROUP);
+    overlapped(&folder("paced"), &batches, observations, 20_000);
+    reading(&folder("groups"), total / 4);
+    let single = self::batches(total / 4, 1);
+    in_memory(&folder("memory of single ones"), &single, 1);
+    in_place(&folder("single"), &single, total / 4, 1, 1_000);
+    reading(&folder("single"), total / 16);
+}
