@@ -269,6 +269,15 @@ fn what_joins_nothing_is_shown_by_place_and_keys() {
 }
 
 #[test]
+fn a_record_without_the_steps_own_time_is_told() {
+    let case = Case::new(&one_lost());
+    case.write("order.yaml", &FLOW.replace("paid:   {from", "paid:   {time: body.paid_at, from"));
+    let ran = case.run("verify --format json --allow-empty");
+    assert_eq!(ran.json()["flows"]["order"]["steps"]["paid"]["undecodable"], 2);
+    case.run("verify").says("2 `paid`: records were left out: the step's own `time` could not be read");
+}
+
+#[test]
 fn wrong_arguments_configurations_and_flows_end_in_2() {
     let case = Case::new(&all_good());
     case.run("verify --colour").exits(2);

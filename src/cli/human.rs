@@ -197,6 +197,7 @@ fn tell_flow(name: &str, flow: &FlowSummary, detail: Detail, out: &mut String) {
             (counts.when_errors, "records on which its `when` failed, which is no match", &[]),
             (counts.key_errors, "values of `key` or `dedupe_by` failed, which is null", &[]),
             (counts.keep_errors, "values of `keep` failed, which is null", &[]),
+            (counts.undecodable, "records were left out: the step's own `time` could not be read", &[]),
         ];
         for (count, trouble, samples) in troubles.into_iter().filter(|(count, ..)| *count > 0) {
             let _ = writeln!(out, "  {WARNING}{}{WARNING:#} `{step}`: {trouble}", thousands(count));

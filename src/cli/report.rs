@@ -63,6 +63,7 @@ fn of_flow(id: FlowId, account: &FlowAccount, counts: &Counts, names: Names<'_>)
             when_errors: counted.when_errors,
             key_errors: counted.key_errors,
             keep_errors: counted.keep_errors,
+            undecodable: counted.undecodable,
         }
     };
     FlowSummary {

@@ -60,8 +60,15 @@ struct Moment {
 }
 
 impl Matcher {
-    /// Makes the observations of one record; gives their number.
-    pub fn record(&mut self, view: &View<'_>, case: Case, time: Option<Time>, latest: Time, batch: &mut Batch) -> u32 {
+    /// Makes the observations of one record; gives their number, `None` where the batch cannot hold them all.
+    pub fn record(
+        &mut self,
+        view: &View<'_>,
+        case: Case,
+        time: Option<Time>,
+        latest: Time,
+        batch: &mut Batch,
+    ) -> Option<u32> {
         let Matcher { takings, leaves, explodes, open, cases, other, clock, counts } = self;
         let candidates = match case {
             Case::Open => open,
@@ -70,7 +77,7 @@ impl Matcher {
         };
         let moment = Moment { time, latest, position: view.record.position };
         leaves.next_record();
-        let mut applying = Applying { takings, leaves, clock, counts, batch, matched: 0 };
+        let mut applying = Applying { takings, leaves, clock, counts, batch, matched: 0, full: false };
         for (step, test) in &candidates.whole {
             applying.step(*step, test, view, moment);
         }
@@ -83,7 +90,7 @@ impl Matcher {
                 }
             });
         }
-        applying.matched
+        (!applying.full).then_some(applying.matched)
     }
 }
 
@@ -94,6 +101,7 @@ struct Applying<'m> {
     counts: &'m mut Counts,
     batch: &'m mut Batch,
     matched: u32,
+    full: bool,
 }
 
 impl Applying<'_> {
@@ -109,6 +117,10 @@ impl Applying<'_> {
             Answer::Yes => {}
             Answer::No => return,
             Answer::Error => return counts.when_errors += 1,
+        }
+        if self.batch.is_full() {
+            self.full = true;
+            return;
         }
         match taking.time(view, moment.time, self.clock, moment.latest) {
             Some(time) => self.matched += u32::from(taking.observe(view, time, moment.position, self.batch, counts)),

@@ -30,7 +30,7 @@ pub mod undecodable;
 
 use crate::flow::format::Decoding;
 use crate::flow::plan::{Plan, Segment};
-use crate::model::observation::{Batch, Position};
+use crate::model::observation::{BATCH_BYTES_MAX, Batch, Position};
 use crate::model::time::Time;
 use crate::model::value::Value;
 use compile::{Compiled, compile};
@@ -109,16 +109,14 @@ impl Extractor {
                 let document = scanner.scan(record.payload).map_err(undecodable)?;
                 let view = View { record, body: Body::Json(document), element: None };
                 let time = time_of(self.time.as_ref(), &view, &mut self.matcher.clock, latest)?;
-                let matched = self.matcher.record(&view, document.case, time, latest, batch);
-                Ok(Extracted { time, matched })
+                extracted(&mut self.matcher, &view, document.case, time, latest, batch)
             }
             Decode::Fields { decoder, paths, memory } => {
                 let mut fields = std::mem::take(memory).recycle();
                 let result = decoder.decode(record.payload, &mut fields).and_then(|()| {
                     let view = View { record, body: Body::Fields { fields: &fields, paths }, element: None };
                     let time = time_of(self.time.as_ref(), &view, &mut self.matcher.clock, latest)?;
-                    let matched = self.matcher.record(&view, Case::Open, time, latest, batch);
-                    Ok(Extracted { time, matched })
+                    extracted(&mut self.matcher, &view, Case::Open, time, latest, batch)
                 });
                 *memory = fields.recycle();
                 result
@@ -138,6 +136,27 @@ impl Extractor {
     /// What has been counted so far.
     pub fn counts(&self) -> &Counts {
         &self.matcher.counts
+    }
+}
+
+/// Makes a decoded record's observations: all of them or none.
+#[inline]
+fn extracted(
+    matcher: &mut Matcher,
+    view: &View<'_>,
+    case: Case,
+    time: Option<Time>,
+    latest: Time,
+    batch: &mut Batch,
+) -> Result<Extracted, Undecodable> {
+    let before = batch.entries().len();
+    match matcher.record(view, case, time, latest, batch) {
+        Some(matched) => Ok(Extracted { time, matched }),
+        None => {
+            batch.truncate(before);
+            let detail = format!("its elements make more than {BATCH_BYTES_MAX} bytes; keep less of the whole record");
+            Err(Undecodable::whole(Reason::TooLong, detail))
+        }
     }
 }
 

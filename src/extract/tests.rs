@@ -427,3 +427,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_record_whose_elements_make_too_much_is_undecodable_as_a_whole() {
+    let plan = plan(
+        r#"
+  placed: {from: events, when: body.type == "placed", key: {order_id: body.order_id}}
+  item: {from: events, when: body.type == "wide", each: body.items, key: {order_id: each.id}, keep: {all: body}}
+"#,
+    );
+    let mut extractor = Extractor::new(&plan, "events", &untimed());
+    let mut batch = Batch::default();
+    let mut extract = |payload: String, batch: &mut Batch| {
+        let record =
+            Record { payload: payload.as_bytes(), position: Position::default(), ingest: Time(1), file: "", key: None };
+        extractor.record(&record, Time::MAX, batch)
+    };
+    let wide = |items: usize, pad: usize| {
+        let items: Vec<_> = (0..items).map(|n| format!("{{\"id\":{n}}}")).collect();
+        format!("{{\"type\":\"wide\",\"pad\":\"{}\",\"items\":[{}]}}", "x".repeat(pad), items.join(","))
+    };
+    extract(r#"{"type":"placed","order_id":1}"#.into(), &mut batch).unwrap();
+    assert_eq!(extract(wide(3, 9), &mut batch).unwrap().matched, 3);
+    let error = extract(wide(40, 8 << 20), &mut batch).unwrap_err();
+    assert_eq!((error.reason, batch.entries().len()), (undecodable::Reason::TooLong, 4));
+    assert!(error.detail.contains("more than 268435456 bytes"), "{}", error.detail);
+    assert_eq!(extract(wide(2, 9), &mut batch).unwrap().matched, 2, "what comes after it fits");
+    let keys: Vec<_> = batch.entries().iter().map(|e| key::unpack(batch.packed(&batch.keys(e)[0]))).collect();
+    assert_eq!(keys, ["1", "0", "1", "2", "0", "1"]);
+    batch.clear();
+    assert!(batch.is_empty() && !batch.is_full());
+}

@@ -94,6 +94,8 @@ pub struct StepSummary {
     pub key_errors: u64,
     /// Errors of expressions in `keep`: null.
     pub keep_errors: u64,
+    /// Records that matched and were left out, since the step's own `time` could not be read.
+    pub undecodable: u64,
 }
 
 /// An observation that joined no transaction.

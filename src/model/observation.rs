@@ -85,6 +85,11 @@ impl Dedupe<'_> {
     }
 }
 
+/// What the observations of a batch may take, but for the last: its places are 32 bits wide.
+pub const BATCH_BYTES_MAX: usize = 256 << 20;
+/// What a batch that has been worked off keeps for the next observations.
+const BATCH_BYTES_KEPT_MAX: usize = 16 << 20;
+
 /// Many observations, in the order in which their source delivered them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Batch {
@@ -94,11 +99,30 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Forgets the content, keeps the memory.
+    /// Forgets the content, keeps the memory unless it is large.
     pub fn clear(&mut self) {
+        if self.bytes.capacity() > BATCH_BYTES_KEPT_MAX {
+            *self = Batch::default();
+        }
         self.entries.clear();
         self.keys.clear();
         self.bytes.clear();
+    }
+
+    /// Whether it has taken all that it may.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() > BATCH_BYTES_MAX
+    }
+
+    /// Keeps the first so many observations.
+    pub fn truncate(&mut self, observations: usize) {
+        let Some(entry) = self.entries.get(observations) else { return };
+        let (key, body) = (entry.keys_at as usize, entry.body_at as usize);
+        let begin = if entry.keys_count > 0 { self.keys[key].at as usize } else { body };
+        self.entries.truncate(observations);
+        self.keys.truncate(key);
+        self.bytes.truncate(begin);
     }
 
     /// The observations.
