@@ -1,12 +1,15 @@
 //! The program as people, scripts and CI servers meet it: arguments, output, files, exit codes.
 
+mod account;
+#[cfg(unix)]
+mod pipe;
+mod trace;
+
 use assert_cmd::cargo::CommandCargoExt;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 const FLOW: &str = r#"
 flow: order
@@ -214,69 +217,6 @@ fn undecided_is_no_failure_unless_it_is_asked_for() {
     case.run("verify --complete").exits(1).says("o-3");
 }
 
-/// The payments end half an hour before the orders, and a line of the orders is torn.
-#[test]
-fn what_is_undecided_is_counted_by_reason_and_by_source() {
-    let torn = tick("06:00:00") + "{\"type\": \"Ord\n" + &tick("06:30:00");
-    let orders = torn + &placed("09:00:00", "o-1") + &placed("14:20:00", "o-2") + &tick("15:00:00");
-    let case = Case::new(&orders);
-    case.write("payments.jsonl", &(tick("06:00:00") + &paid("06:10:00", "o-0") + &tick("14:30:00")))
-        .write(
-            "order.yaml",
-            &FLOW
-                .replace("paid:   {from: events", "paid:   {from: payments")
-                .replace("paid-once: {at_most: {paid: 1}}", "known:     {step: paid, requires: placed, within: 5m}"),
-        )
-        .write(
-            "throughline.yaml",
-            &(CONFIG.to_owned() + "  payments: {type: file, path: payments.jsonl, format: json, time: body.ts}\n"),
-        );
-    let ran = case.run("verify --format json").exits(1);
-    let sources = ran.json()["sources"].clone();
-    assert_eq!(sources["events"]["undecided"], serde_json::json!({"gap": 1}));
-    assert_eq!(sources["payments"]["undecided"], serde_json::json!({"after_recording": 1}));
-    assert_eq!(ran.json()["flows"]["order"]["checks"]["paid"]["reasons"], serde_json::json!({"after_recording": 1}));
-    case.run("verify").says("undecided because of events: 1 gap\n").says("because of payments: 1 after_recording\n");
-    case.run("trace o-0").says("`events` may have missed records from");
-}
-
-/// Seven refunds of payments that nobody made, and one that names none.
-#[test]
-fn what_joins_nothing_is_shown_by_place_and_keys() {
-    let refunded = |at: &str, payment: &str| {
-        format!("{{\"type\": \"Refunded\", \"ts\": \"2026-01-29T{at}Z\", \"payment_id\": {payment}}}\n")
-    };
-    let refunds: String = (1..=7).rev().map(|n| refunded(&format!("09:1{n}:00"), &format!("\"gone-{n}\""))).collect();
-    let events = tick("06:00:00") + &refunds + &refunded("09:10:00", "null") + &tick("15:00:00");
-    let case = Case::new(&events);
-    let step = "  refunded: {from: events, when: body.type == \"Refunded\", key: {payment_id: body.payment_id}}\nchecks:\n  never: {forbid: refunded}";
-    case.write("order.yaml", &FLOW.replace("checks:", step));
-    case.write("throughline.yaml", &CONFIG.replace("body.ts}", "body.ts, lateness: 10m}"));
-    let ran = case.run("verify --format json --allow-empty").exits(0);
-    let step = ran.json()["flows"]["order"]["steps"]["refunded"].clone();
-    assert_eq!(step["unattached"], 8);
-    let samples: Vec<_> = step["unattached_samples"].as_array().unwrap().iter().map(|s| s.to_string()).collect();
-    assert_eq!(samples.len(), 5, "{samples:?}");
-    assert_eq!(samples[0], r#"{"place":"events.jsonl:9","time":"2026-01-29T09:10:00Z","keys":{}}"#);
-    assert_eq!(
-        samples[1],
-        r#"{"place":"events.jsonl:8","time":"2026-01-29T09:11:00Z","keys":{"payment_id":["gone-1"]}}"#
-    );
-    let shown = "8 `refunded`: observations joined no transaction\n    events.jsonl:9  2026-01-29T09:10:00Z  no key\n    events.jsonl:8  2026-01-29T09:11:00Z  payment_id=gone-1\n";
-    let ran = case.run("verify --allow-empty").says(shown);
-    assert!(!ran.out.contains("gone-3"), "three are enough:\n{}", ran.out);
-    case.run("verify --allow-empty --verbose").says("payment_id=gone-4");
-}
-
-#[test]
-fn a_record_without_the_steps_own_time_is_told() {
-    let case = Case::new(&one_lost());
-    case.write("order.yaml", &FLOW.replace("paid:   {from", "paid:   {time: body.paid_at, from"));
-    let ran = case.run("verify --format json --allow-empty");
-    assert_eq!(ran.json()["flows"]["order"]["steps"]["paid"]["undecodable"], 2);
-    case.run("verify").says("2 `paid`: records were left out: the step's own `time` could not be read");
-}
-
 #[test]
 fn wrong_arguments_configurations_and_flows_end_in_2() {
     let case = Case::new(&all_good());
@@ -355,74 +295,6 @@ fn check_tells_the_ranks_and_a_sample_tells_what_matches() {
 }
 
 #[test]
-fn trace_tells_the_story_of_one_transaction() {
-    let case = Case::new(&one_lost());
-    case.run("trace o-3")
-        .exits(0)
-        .says("events.jsonl:6")
-        .says("paid: broken (missing_step")
-        .says("paid-once: does not apply");
-    case.run("trace o-1").exits(0).says("events.jsonl:3").says("paid: passed");
-    case.run("trace o-99").exits(3).complains("no transaction has the key `o-99` (order_id, payment_id of order)");
-}
-
-/// 25 orders go out in one tour, long before the recording ends; in another one goes just before it does.
-#[test]
-fn trace_finds_a_transaction_by_any_of_its_keys() {
-    let packed = |at: &str, order: &str, tour: &str| {
-        format!(
-            "{{\"type\": \"Packed\", \"ts\": \"2026-01-29T{at}Z\", \"order_id\": \"{order}\", \"tour\": \"{tour}\"}}\n"
-        )
-    };
-    let orders: String = (10..35).map(|n| packed("09:10:00", &format!("o-{n}"), "t-1")).collect();
-    let events = tick("06:00:00") + &orders + &tick("14:00:00") + &packed("14:59:00", "o-2", "t-2") + &tick("15:00:00");
-    let case = Case::new(&events);
-    let step = "  packed: {from: events, when: body.type == \"Packed\", key: {order_id: body.order_id, tour: body.tour}}\nchecks:\n  packed: {after: packed, expect: paid, within: 1h}";
-    case.write("order.yaml", &FLOW.replace("checks:", step));
-    case.run("trace t-2")
-        .exits(0)
-        .says("order  order_id o-2\n  bound tour t-2")
-        .says("packed: undecided (after_recording)");
-    let ran =
-        case.run("trace t-1").exits(0).says("order_id o-10\n").says("order_id o-29\n").says(
-            "limit `transactions_traced_max` was hit: 25 transactions have the key `t-1`, the first 20 are shown",
-        );
-    assert_eq!(ran.out.matches("bound tour t-1").count(), 20, "{}", ran.out);
-    assert!(ran.out.contains("packed: broken (missing_step") && !ran.out.contains("o-30"), "{}", ran.out);
-    case.write("events.jsonl", &(events.clone() + &packed("15:00:00", "t-1", "t-3")));
-    let ran = case.run("trace t-1").exits(0).says("first 20 are shown");
-    assert!(ran.out.starts_with("order  order_id t-1\n"), "its own key first:\n{}", ran.out);
-}
-
-#[test]
-fn trace_honours_a_limit_and_says_why_a_check_does_not_apply() {
-    let items: Vec<String> = (0..=10_000).map(|n| format!("\"i-{n}\"")).collect();
-    let wide = format!("\"order_id\": \"o-3\", \"items\": [{}]", items.join(","));
-    let case = Case::new(&one_lost().replace("\"order_id\": \"o-3\"", &wide));
-    let flow = FLOW.replace("{order_id: body.order_id}, keep", "{order_id: body.order_id, item: body.items}, keep");
-    let checks = "  cash: {after: placed, expect: placed, within: 1h, unless: [paid]}\n  ghost: {step: paid, requires: placed, unless: [placed]}\n";
-    case.write("order.yaml", &(flow + checks));
-    case.run("verify").says("limit `keys_per_transaction_max` was hit").says("1 limit");
-    case.run("trace o-3")
-        .exits(0)
-        .says("paid: undecided (limit)\n")
-        .says("not all of the transaction is here: a limit was hit")
-        .says("ghost: does not apply\n  why       there is no paid\n");
-    case.run("trace o-1").says("paid: passed").says("cash: does not apply\n  why       paid came\n");
-}
-
-/// The configuration lies beside the flows, the recordings in the folder above.
-#[test]
-fn places_are_shown_without_detours() {
-    let case = Case::new(&one_lost());
-    fs::create_dir(case.path("flows")).unwrap();
-    case.write("flows/order.yaml", FLOW)
-        .write("flows/throughline.yaml", &CONFIG.replace("events.jsonl}", "../events.jsonl}"));
-    case.run("verify -c flows/throughline.yaml").exits(1).says("  events.jsonl:6  amount=5");
-    case.run("trace -c flows/throughline.yaml o-3").exits(0).says("  events.jsonl:6  its own key");
-}
-
-#[test]
 fn flow_tests_pass_fail_and_warn() {
     let case = Case::new(&all_good());
     case.run("test .").exits(2).says("there is no test in this folder");
@@ -448,89 +320,4 @@ fn a_reader_that_leaves_is_no_error() {
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
     assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(1), ""));
-}
-
-/// A pipe that says no more, without being closed, keeps the program waiting; Ctrl-C ends it at once. What the pipe
-/// had said by then is judged.
-#[cfg(unix)]
-#[test]
-fn ctrl_c_on_a_silent_pipe_ends_in_130_with_the_verdict_so_far() {
-    for threads in [1, 3] {
-        let pipe = Pipe::new();
-        let mut running = pipe.read_by(&format!("verify --format json --threads {threads}"));
-        let mut writer = fs::OpenOptions::new().write(true).open(&pipe.path).unwrap();
-        writer.write_all(one_lost().as_bytes()).unwrap();
-        // Blank lines are no records; that so many could be written shows that the records before them were read.
-        writer.write_all(&[b'\n'; 1 << 20]).unwrap();
-        running.waits().interrupt();
-        let ran = running.ends_by_itself().exits(130);
-        assert_eq!(ran.json()["interrupted"], true);
-        assert_eq!(ran.json()["transactions"], serde_json::json!({"consistent": 2, "inconsistent": 1, "undecided": 0}));
-        assert_eq!(ran.json()["sources"]["events"]["records"], 7);
-        drop(writer);
-    }
-}
-
-/// Nobody ever opens the pipe to write.
-#[cfg(unix)]
-#[test]
-fn ctrl_c_ends_the_wait_for_a_pipe_without_a_writer() {
-    let pipe = Pipe::new();
-    for command in ["verify", "trace o-1"] {
-        let mut running = pipe.read_by(command);
-        running.waits().interrupt();
-        running.ends_by_itself().exits(130);
-    }
-}
-
-#[cfg(unix)]
-struct Pipe {
-    case: Case,
-    path: PathBuf,
-}
-
-#[cfg(unix)]
-impl Pipe {
-    fn new() -> Pipe {
-        let case = Case::new("");
-        let path = case.path("pipe");
-        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-        Pipe { case, path }
-    }
-
-    fn read_by(&self, arguments: &str) -> Running {
-        let mut command = self.case.command(arguments);
-        let command = command.env("EVENTS", &self.path).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running(command.spawn().unwrap())
-    }
-}
-
-/// A program that has been started.
-#[cfg(unix)]
-struct Running(std::process::Child);
-
-#[cfg(unix)]
-impl Running {
-    /// Lets it come to where it waits.
-    fn waits(&mut self) -> &Running {
-        thread::sleep(Duration::from_millis(500));
-        assert_eq!(self.0.try_wait().unwrap(), None, "it waits for the pipe");
-        self
-    }
-
-    fn interrupt(&self) {
-        assert!(Command::new("kill").arg("-INT").arg(self.0.id().to_string()).status().unwrap().success());
-    }
-
-    fn ends_by_itself(mut self) -> Ran {
-        let begun = Instant::now();
-        while self.0.try_wait().unwrap().is_none() {
-            if begun.elapsed() > Duration::from_secs(10) {
-                self.0.kill().unwrap();
-                panic!("it goes on waiting for the pipe");
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Ran::of(self.0.wait_with_output().unwrap())
-    }
 }
