@@ -71,6 +71,7 @@ pub fn possible(flow: &Flow, glance: &Glance) -> bool {
 
 /// `Some(true)`: the check is met; `Some(false)`: it is not applicable; `None`: look closely.
 /// `history` is what the bodies' ranges point into.
+#[inline]
 pub fn glance(check: &Check, glance: &Glance, history: &[u8]) -> Option<bool> {
     if check.by.is_some() {
         return None;

@@ -17,6 +17,8 @@ pub(super) struct Clocks {
     pub of_check: Vec<usize>,
     /// Per step: which clocks to set after one of its observations, and how much later.
     pub wakes: Vec<Vec<(usize, Span)>>,
+    /// Whether there are any.
+    pub wakes_any: bool,
     /// How long after its first observation a transaction is looked at for closing.
     pub settle: Span,
     /// How long a transaction must have been quiet before it closes.
@@ -29,11 +31,13 @@ impl Clocks {
             sources: vec![flow.sources.clone()],
             of_check: vec![0; flow.checks.len()],
             wakes: vec![Vec::new(); flow.steps.len()],
+            wakes_any: false,
             settle: settle(flow),
             quiet: flow.sources.iter().map(|s| plan.sources[*s as usize].lateness).max().unwrap_or_default(),
         };
         if pace == Pace::Live {
             clocks.follow_each_check(flow);
+            clocks.wakes_any = clocks.wakes.iter().any(|wakes| !wakes.is_empty());
         }
         clocks
     }

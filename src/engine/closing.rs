@@ -23,6 +23,8 @@ use crate::model::value::{get_varint, put_varint};
 use crate::model::{FlowId, KeyId, key};
 
 const NONE: u32 = u32::MAX;
+/// So many keys are on their way out of memory.
+const LEAVING: usize = 16;
 
 /// An archived state, read.
 struct State<'a> {
@@ -88,17 +90,20 @@ impl Engine {
     }
 
     /// Notes that a key leaves memory: its place in the table ([`NONE`] where it keeps it), its trace in the filter.
-    /// Both are touched later, by [`Engine::forget`], when they have come near.
+    /// Both are touched some keys later, when they have come near.
     fn leave(&mut self, hash: u64, place: u32) {
         self.state.table.prefetch(hash);
         self.state.filter.prefetch(hash);
-        self.leaving.push((hash, place));
+        self.leaving.push_back((hash, place));
+        self.forget(LEAVING);
     }
 
-    /// Takes the keys that have left out of the table and leaves their traces in the filter. Before the next key is
-    /// looked up.
-    pub(super) fn forget(&mut self) {
-        for (hash, place) in self.leaving.drain(..) {
+    /// Takes the keys that have left out of the table and leaves their traces in the filter, but for the last `left`
+    /// of them. Before a key is looked up none may be left.
+    pub(super) fn forget(&mut self, left: usize) {
+        while self.leaving.len() > left
+            && let Some((hash, place)) = self.leaving.pop_front()
+        {
             if place != NONE {
                 self.state.table.remove(hash, place);
             }

@@ -80,7 +80,8 @@ impl Filter {
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         let words = self.blocks.get(self.shards[self.place(hash).0]);
-        words.iter().step_by(WORDS_PER_LINE).chain(words.last()).for_each(prefetch);
+        words.chunks(WORDS_PER_LINE).for_each(|line| prefetch(&line[0]));
+        prefetch(&words[words.len() - 1]);
     }
 
     /// Adds a hash.

@@ -28,6 +28,7 @@ impl Engine {
     pub(super) fn append(&mut self, transaction: u32, head: &Head, body: (Dedupe<'_>, &[u8])) {
         let stored = self.state.store.get_mut(transaction);
         let flow = stored.flow;
+        let armed = stored.has(Transaction::ARMED);
         if stored.length() < limits::HISTORY_BYTES_MAX {
             let bytes = history::write_record(head, stored.base, &self.ordinals, body, &mut self.entry);
             self.state.store.append(transaction, bytes);
@@ -35,11 +36,12 @@ impl Engine {
             stored.flags |= Transaction::LIMITED;
             self.hit(flow, Limit::HistoryBytes);
         }
-        self.wake(transaction, head.step, head.time);
+        if !armed || self.clocks[flow as usize].wakes_any {
+            self.wake(transaction, head.step, head.time);
+        }
     }
 
     /// Sets the wake-ups that an observation calls for.
-    #[inline]
     pub(super) fn wake(&mut self, transaction: u32, step: u16, time: Time) {
         let stored = self.state.store.get_mut(transaction);
         let clocks = &self.clocks[stored.flow as usize];

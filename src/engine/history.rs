@@ -200,7 +200,7 @@ pub(super) fn write_record<'m>(
 /// How many bytes a number needs, at least one.
 #[inline]
 fn size_of_number(n: u64) -> usize {
-    (u64::BITS - (n | 1).leading_zeros()).div_ceil(8) as usize
+    8 - (n | 1).leading_zeros() as usize / 8
 }
 
 /// Takes a number of so many bytes, one to eight.

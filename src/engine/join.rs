@@ -18,7 +18,7 @@ use super::parking::{Parked, Waiting};
 use super::spread::Spread;
 use super::store::Transaction;
 use super::{Engine, Output, State, TRANSACTION};
-use crate::model::observation::{self, Batch, Body, Dedupe};
+use crate::model::observation::{self, Batch, Body, Dedupe, KeyRef};
 use crate::model::time::Time;
 use crate::model::{FlowId, KeyId};
 
@@ -56,15 +56,16 @@ impl Engine {
         let entries = batch.entries();
         while at < entries.len() && self.outputs.is_empty() && self.spreads.is_empty() {
             let entry = &entries[at];
-            self.look_ahead(&batch, batch.keys_begin(entry));
+            let (keys, begin) = (batch.keys(entry), batch.keys_begin(entry));
+            self.look_ahead(&batch, begin);
             if self.state.store.len() >= limits::TRANSACTIONS_OPEN_MAX {
                 self.evict(entry.flow);
             }
-            if let Some(key) = self.resolve(&batch, entry) {
+            if let Some(key) = self.resolve(&batch, entry.flow, keys, begin) {
                 self.recall(key);
                 break;
             }
-            self.observe(&batch, entry);
+            self.observe(&batch, entry, keys, begin);
             self.asked.clear();
             at += 1;
         }
@@ -94,6 +95,8 @@ impl Engine {
         for key in &keys[reach(&mut self.ahead.slots, 4)] {
             self.state.table.prefetch(key.hash);
         }
+        self.state.store.prefetch_free(STAGE_KEYS / 2);
+        self.state.nodes.prefetch_free(STAGE_KEYS / 2);
         for at in reach(&mut self.ahead.places, 3) {
             match self.state.table.find(keys[at].hash, |_| true) {
                 Some(place) => {
@@ -122,14 +125,12 @@ impl Engine {
     /// Finds the places of an observation's keys. `Some` where a closed transaction may have one of
     /// them and must be recalled first.
     #[inline]
-    fn resolve(&mut self, batch: &Batch, entry: &observation::Entry) -> Option<u64> {
-        let begin = batch.keys_begin(entry);
-        for (at, key) in batch.keys(entry).iter().enumerate() {
-            let place = &mut self.places[begin + at];
+    fn resolve(&mut self, batch: &Batch, flow: FlowId, keys: &[KeyRef], begin: usize) -> Option<u64> {
+        for (place, key) in self.places[begin..].iter_mut().zip(keys) {
             let packed = batch.packed(key);
             let is_it = |place: u32| match key.name {
-                0 => is_transaction(&self.state, place, entry.flow, packed),
-                name => is_node(&self.state, place, entry.flow, name, packed),
+                0 => is_transaction(&self.state, place, flow, packed),
+                name => is_node(&self.state, place, flow, name, packed),
             };
             if *place == NONE || !is_it(*place) {
                 *place = self.state.table.find(key.hash, is_it).unwrap_or(NONE);
@@ -159,15 +160,13 @@ impl Engine {
 
     /// Lets one observation join; the places of its keys are known.
     #[inline]
-    fn observe(&mut self, batch: &Batch, entry: &observation::Entry) {
+    fn observe(&mut self, batch: &Batch, entry: &observation::Entry, keys: &[KeyRef], begin: usize) {
         self.state.account.flows[entry.flow as usize].observations[entry.step as usize] += 1;
         self.note_run(entry);
-        let keys = batch.keys(entry);
         let own = keys.iter().take_while(|k| k.name == 0).count();
-        let begin = batch.keys_begin(entry);
         self.node_list.clear();
-        for (at, key) in keys.iter().enumerate().skip(own) {
-            let node = match self.places[begin + at] {
+        for (place, key) in self.places[begin + own..].iter().zip(&keys[own..]) {
+            let node = match *place {
                 // The same value may stand under two names; under one name a draft holds it once.
                 NONE => {
                     let node = self.state.nodes.add(entry.flow, key.name, batch.packed(key));
@@ -179,7 +178,7 @@ impl Engine {
             self.node_list.push(node);
         }
         if own > 0 {
-            self.observe_direct(batch, entry, own);
+            self.observe_direct(batch, entry, begin, own);
         } else {
             self.observe_indirect(entry, batch.body(entry));
         }
@@ -187,12 +186,12 @@ impl Engine {
 
     /// An observation that carries the flow's key joins the transactions that it names, alone.
     #[inline]
-    fn observe_direct(&mut self, batch: &Batch, entry: &observation::Entry, own: usize) {
-        let head = Head { step: entry.step, time: entry.time, position: entry.position, direct: true };
+    fn observe_direct(&mut self, batch: &Batch, entry: &observation::Entry, begin: usize, own: usize) {
         let keys = batch.keys(entry);
+        let head = Head { step: entry.step, time: entry.time, position: entry.position, direct: true };
         let body = Body::read(batch.body(entry));
         for at in 0..own {
-            let transaction = match self.places[batch.keys_begin(entry) + at] {
+            let transaction = match self.places[begin + at] {
                 NONE => self.open(entry.flow, keys[at].hash, batch.packed(&keys[at]), entry.time),
                 known => known & !TRANSACTION,
             };

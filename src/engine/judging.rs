@@ -381,7 +381,7 @@ impl Engine {
                 self.hit(flow, Limit::TransactionsOpen);
                 self.judge(wake.transaction, 0, true);
                 self.close(wake.transaction);
-                self.forget();
+                self.forget(0);
                 return;
             }
         }

@@ -5,16 +5,17 @@
 //! ```text
 //! 63            32 31             0
 //! ┌───────────────┬────────────────┐
-//! │ tag: the high │ !index         │   all zero: empty
+//! │ tag: the high │ index          │   all ones: empty
 //! │ half of the   │                │
 //! │ hash          │                │
 //! └───────────────┴────────────────┘
-//!   └ its top bits are the slot's address: a table of 2^n slots uses n of them
+//!   └ its top bits are the slot's home: a table of 2^n slots uses n of them
 //! ```
 //!
-//! Since the address comes out of the tag itself, growing needs nothing but the table: twice as many
-//! slots use one bit more. The nodes are touched only to confirm that a key with the same tag is the
-//! same key.
+//! The slots stand in order of their tags, each at its home or behind it. So a look-up ends at the first larger tag,
+//! whether it finds or not; and since a home comes out of the tag itself, growing needs nothing but the table: twice as
+//! many slots use one bit more. What is pushed beyond the last home stands behind it, so that nothing ever wraps
+//! around. The nodes are touched only to confirm that a key with the same tag is the same key.
 
 use super::store::prefetch;
 use serde::{Deserialize, Serialize};
@@ -23,15 +24,20 @@ use serde::{Deserialize, Serialize};
 const BITS_MIN: u32 = 4;
 /// The largest one: past it the tag has no more bits to give.
 const BITS_MAX: u32 = 32;
-/// A table grows when it is fuller than this many fifths.
+/// A table grows when its homes are fuller than this many fifths.
 const LOAD_MAX_FIFTHS: usize = 4;
-const EMPTY: u64 = 0;
+/// Room for so many beyond the homes is asked for at once.
+const BEYOND: usize = 32;
+const TAG: u64 = 0xffff_ffff_0000_0000;
+/// Larger than any tag with an index.
+const EMPTY: u64 = u64::MAX;
 
-/// A hash table from 64-bit hashes to node indexes, with linear probing. Its layout, and so the order
-/// of [`KeyTable::iter`], is a function of the calls that were made.
+/// A hash table from 64-bit hashes to node indexes. Its layout, and so the order of [`KeyTable::iter`], is a function
+/// of what it holds and of its size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<u64>", into = "Vec<u64>")]
 pub struct KeyTable {
+    /// The homes, then what was pushed beyond them; the last is empty.
     slots: Vec<u64>,
     length: usize,
     /// So many bits of a hash are left of its home.
@@ -40,17 +46,19 @@ pub struct KeyTable {
 
 impl Default for KeyTable {
     fn default() -> Self {
-        KeyTable { slots: vec![EMPTY; 1 << BITS_MIN], length: 0, shift: u64::BITS - BITS_MIN }
+        KeyTable { slots: vec![EMPTY; (1 << BITS_MIN) + 1], length: 0, shift: u64::BITS - BITS_MIN }
     }
 }
 
 impl From<Vec<u64>> for KeyTable {
     fn from(slots: Vec<u64>) -> Self {
-        if !slots.len().is_power_of_two() || slots.len() < 1 << BITS_MIN {
+        let Some((last, homes)) = slots.split_last() else { return KeyTable::default() };
+        if *last != EMPTY || homes.len() < 1 << BITS_MIN {
             return KeyTable::default();
         }
-        let length = slots.iter().filter(|slot| **slot != EMPTY).count();
-        let shift = u64::BITS - slots.len().trailing_zeros();
+        let length = homes.iter().filter(|slot| **slot != EMPTY).count();
+        // Far fewer stand beyond the homes than there are homes.
+        let shift = u64::BITS - homes.len().ilog2();
         KeyTable { slots, length, shift }
     }
 }
@@ -63,12 +71,12 @@ impl From<KeyTable> for Vec<u64> {
 
 #[inline]
 fn slot(hash: u64, index: u32) -> u64 {
-    (hash & 0xffff_ffff_0000_0000) | u64::from(!index)
+    (hash & TAG) | u64::from(index)
 }
 
 #[inline]
 fn index(slot: u64) -> u32 {
-    !(slot as u32)
+    slot as u32
 }
 
 impl KeyTable {
@@ -90,23 +98,23 @@ impl KeyTable {
     /// The index under `hash` of which `is_it` says that it is the one.
     #[inline]
     pub fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let mut at = self.home(hash);
+        let mut at = self.seek(hash & TAG);
         loop {
             let here = self.slots[at];
-            if here == EMPTY {
+            if here == EMPTY || (here ^ hash) & TAG != 0 {
                 return None;
             }
-            if here >> 32 == hash >> 32 && is_it(index(here)) {
+            if is_it(index(here)) {
                 return Some(index(here));
             }
-            at = self.next(at);
+            at += 1;
         }
     }
 
     /// Adds an index that is not there yet. [`u32::MAX`] is no index.
     pub fn insert(&mut self, hash: u64, index: u32) {
         debug_assert_ne!(index, u32::MAX, "u32::MAX marks an empty slot");
-        if (self.length + 1) * 5 > self.slots.len() * LOAD_MAX_FIFTHS && self.shift > u64::BITS - BITS_MAX {
+        if (self.length + 1) * 5 > self.homes() * LOAD_MAX_FIFTHS && self.shift > u64::BITS - BITS_MAX {
             self.grow();
         }
         self.place(slot(hash, index));
@@ -115,30 +123,18 @@ impl KeyTable {
 
     /// Takes an index out; says whether it was there.
     pub fn remove(&mut self, hash: u64, index: u32) -> bool {
-        let Some(mut hole) = self.locate(slot(hash, index)) else { return false };
-        let mut at = hole;
-        loop {
-            at = self.next(at);
-            let here = self.slots[at];
-            if here == EMPTY {
-                break;
-            }
-            // What stands behind the hole moves into it, unless that lies before its home.
-            if self.distance(self.home(here), at) >= self.distance(hole, at) {
-                self.slots[hole] = here;
-                hole = at;
-            }
+        let wanted = slot(hash, index);
+        let mut hole = self.seek(wanted);
+        if self.slots[hole] != wanted {
+            return false;
+        }
+        // What stands behind moves up, unless it is at home.
+        while self.slots[hole + 1] != EMPTY && self.home(self.slots[hole + 1]) <= hole {
+            self.slots[hole] = self.slots[hole + 1];
+            hole += 1;
         }
         self.slots[hole] = EMPTY;
         self.length -= 1;
-        true
-    }
-
-    /// Puts `new_index` where `old_index` stood; says whether that was there.
-    pub fn replace(&mut self, hash: u64, old_index: u32, new_index: u32) -> bool {
-        debug_assert_ne!(new_index, u32::MAX, "u32::MAX marks an empty slot");
-        let Some(at) = self.locate(slot(hash, old_index)) else { return false };
-        self.slots[at] = slot(hash, new_index);
         true
     }
 
@@ -158,57 +154,52 @@ impl KeyTable {
         (hash >> self.shift) as usize
     }
 
-    #[inline]
-    fn next(&self, at: usize) -> usize {
-        (at + 1) & (self.slots.len() - 1)
+    fn homes(&self) -> usize {
+        1 << (u64::BITS - self.shift)
     }
 
+    /// The first place, from its home on, of what is not smaller than `wanted`.
     #[inline]
-    fn distance(&self, from: usize, to: usize) -> usize {
-        to.wrapping_sub(from) & (self.slots.len() - 1)
-    }
-
-    fn locate(&self, wanted: u64) -> Option<usize> {
+    fn seek(&self, wanted: u64) -> usize {
         let mut at = self.home(wanted);
-        loop {
-            match self.slots[at] {
-                EMPTY => return None,
-                here if here == wanted => return Some(at),
-                _ => at = self.next(at),
-            }
+        while self.slots[at] < wanted {
+            at += 1;
         }
+        at
     }
 
     fn place(&mut self, slot: u64) {
-        let mut at = self.home(slot);
-        while self.slots[at] != EMPTY {
-            at = self.next(at);
+        let mut at = self.seek(slot);
+        let mut carried = std::mem::replace(&mut self.slots[at], slot);
+        while carried != EMPTY {
+            at += 1;
+            std::mem::swap(&mut carried, &mut self.slots[at]);
         }
-        self.slots[at] = slot;
+        if at + 1 == self.slots.len() {
+            self.slots.reserve_exact(BEYOND);
+            self.slots.push(EMPTY);
+        }
     }
 
     /// Doubles the table where it stands, so that the old one never lies beside the new one.
     ///
     /// A run of full slots that begins at `s` holds homes from `s` on alone, and these become homes
     /// from `2s` on: going down from the last run to the first, each lands where only its own old
-    /// slots, or none, were in the way. The first run may hold what overflowed from the end; it is
-    /// taken out before all others and put back after them.
+    /// slots, or none, were in the way.
     fn grow(&mut self) {
         let before = self.slots.len();
-        let first = self.slots.iter().position(|slot| *slot == EMPTY).unwrap_or(before);
-        let head: Vec<u64> = self.slots[..first].to_vec();
-        self.slots[..first].fill(EMPTY);
-        self.slots.reserve_exact(before);
-        self.slots.resize(before * 2, EMPTY);
+        let homes = self.homes() * 2;
+        self.slots.reserve_exact(homes + BEYOND - before);
+        self.slots.resize(homes + 1, EMPTY);
         self.shift -= 1;
         let mut run: Vec<u64> = Vec::new();
-        for at in (first..before).rev() {
+        for at in (0..before).rev() {
             match std::mem::replace(&mut self.slots[at], EMPTY) {
                 EMPTY => run.drain(..).rev().for_each(|slot| self.place(slot)),
                 here => run.push(here),
             }
         }
-        head.into_iter().for_each(|slot| self.place(slot));
+        run.into_iter().rev().for_each(|slot| self.place(slot));
     }
 }
 
@@ -229,7 +220,6 @@ mod tests {
     enum Call {
         Insert(u64),
         Remove(u64),
-        Replace(u64, u32),
         Reload,
     }
 
@@ -237,7 +227,6 @@ mod tests {
         let call = prop_oneof![
             6 => (0..400u64).prop_map(Call::Insert),
             3 => (0..400u64).prop_map(Call::Remove),
-            1 => (0..400u64, 1000..2000u32).prop_map(|(n, to)| Call::Replace(n, to)),
             1 => Just(Call::Reload),
         ];
         prop::collection::vec(call, 0..600)
@@ -254,13 +243,6 @@ mod tests {
             Call::Remove(n) => {
                 let was = model.remove(&n);
                 assert_eq!(table.remove(crowded(n), was.unwrap_or(n as u32)), was.is_some());
-            }
-            Call::Replace(n, to) => {
-                let was = model.get_mut(&n);
-                assert_eq!(
-                    table.replace(crowded(n), was.as_deref().copied().unwrap_or(n as u32), to),
-                    was.map(|value| *value = to).is_some()
-                );
             }
             Call::Reload => *table = postcard::from_bytes(&postcard::to_stdvec(table).unwrap()).unwrap(),
         }
@@ -306,9 +288,10 @@ mod tests {
         }
         let off: usize = (0..table.slots.len())
             .filter(|at| table.slots[*at] != EMPTY)
-            .map(|at| table.distance(table.home(table.slots[at]), at))
+            .map(|at| at - table.home(table.slots[at]))
             .sum();
         assert!(off < 4 * table.len(), "{} slots away on average", off / table.len());
-        assert!(table.slots.len() * LOAD_MAX_FIFTHS >= table.len() * 5);
+        assert!(table.homes() * LOAD_MAX_FIFTHS >= table.len() * 5);
+        assert!(table.slots.iter().filter(|slot| **slot != EMPTY).is_sorted());
     }
 }

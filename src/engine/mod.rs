@@ -179,7 +179,7 @@ pub struct Engine {
     /// Hashes of the keys of what closes.
     hashes: Vec<u64>,
     /// Keys that have left memory: hashes, and their places in the table.
-    leaving: Vec<(u64, u32)>,
+    leaving: VecDeque<(u64, u32)>,
     ties: Vec<Tie>,
     /// The last judgement.
     judged: Judged,
@@ -251,7 +251,7 @@ impl Engine {
             ordinals: Vec::new(),
             joins: Vec::new(),
             hashes: Vec::new(),
-            leaving: Vec::new(),
+            leaving: VecDeque::new(),
             ties: Vec::new(),
             judged: Judged::default(),
         }
@@ -445,7 +445,7 @@ impl Engine {
         if at < wakes.len() {
             self.waking = Some((flow, clock, wakes, at));
         } else {
-            self.forget();
+            self.forget(0);
         }
     }
 }

@@ -226,6 +226,11 @@ impl Nodes {
         *flags = if unchecked { *flags | UNCHECKED } else { *flags & !UNCHECKED };
     }
 
+    /// Asks the processor to bring the places near in which the next keys are put.
+    pub fn prefetch_free(&self, count: usize) {
+        self.nodes.next_free(count).for_each(super::store::prefetch);
+    }
+
     /// Asks the processor to bring a key near, where there is one with this index.
     #[inline]
     pub fn prefetch(&self, index: u32) {

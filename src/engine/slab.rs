@@ -26,9 +26,9 @@ impl<T: Default> Slab<T> {
         (self.places.len() - 1) as u32
     }
 
-    /// Where [`Slab::add`] would put the next value, where that place was used before.
-    pub fn next_used(&self) -> Option<&T> {
-        self.free.last().map(|index| &self.places[*index as usize])
+    /// The places that are given out next, as far as they were used before.
+    pub fn next_free(&self, count: usize) -> impl Iterator<Item = &T> {
+        self.free.iter().rev().take(count).map(|index| &self.places[*index as usize])
     }
 
     /// Takes a value out; its number may be given out again.

@@ -113,7 +113,7 @@ impl Store {
 
     /// Opens a transaction whose first observation happened at `base`.
     pub fn open(&mut self, flow: FlowId, base: i64) -> u32 {
-        let generation = self.transactions.next_used().map_or(0, |used| used.generation.wrapping_add(1));
+        let generation = self.transactions.next_free(1).next().map_or(0, |used| used.generation.wrapping_add(1));
         let flags = Transaction::ALIVE;
         self.transactions.add(Transaction { flow, base, generation, flags, ..Transaction::default() })
     }
@@ -259,6 +259,11 @@ impl Store {
     fn set_next_chunk(&mut self, chunk: u32, next: u32) {
         let at = chunk as usize * CHUNK;
         self.chunks[at..at + CHUNK_HEAD].copy_from_slice(&next.to_le_bytes());
+    }
+
+    /// Asks the processor to bring the places near in which the next transactions are opened.
+    pub fn prefetch_free(&self, count: usize) {
+        self.transactions.next_free(count).for_each(prefetch);
     }
 
     /// Asks the processor to bring a transaction near.

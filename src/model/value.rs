@@ -195,7 +195,7 @@ pub fn put_varint(out: &mut Vec<u8>, mut n: u64) {
 /// How many bytes [`put_varint`] appends.
 #[inline]
 pub fn varint_length(n: u64) -> usize {
-    (u64::BITS - (n | 1).leading_zeros()).div_ceil(7) as usize
+    if n < 0x80 { 1 } else { (u64::BITS - n.leading_zeros()).div_ceil(7) as usize }
 }
 
 /// Reads an unsigned LEB128 number from the front of `bytes`.

@@ -136,7 +136,7 @@ pub fn find(words: &[u64], number: u64) -> Option<Vacancy> {
     find_anywhere(words, number)
 }
 
-/// The same code: here, `count_ones` is one instruction.
+/// The same code: here, `count_zeros` is one instruction.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "popcnt")]
 fn find_with_popcnt(words: &[u64], number: u64) -> Option<Vacancy> {
@@ -300,6 +300,7 @@ fn set_bits(words: &mut [u64], at: usize, width: usize, value: u64) {
 
 /// Puts a one at `at` and moves the bits from there up to `end` one further; what stands behind
 /// `end` keeps its place, but for the one bit that is needed.
+#[inline]
 fn insert_one(words: &mut [u64], at: usize, end: usize) {
     let (first, last) = (at / WORD, end / WORD);
     let below = (1u64 << (at % WORD)) - 1;
@@ -316,6 +317,7 @@ fn insert_one(words: &mut [u64], at: usize, end: usize) {
 }
 
 /// Moves the bits from `from + by` up to `to + by` down by `by`, less than a word.
+#[inline]
 fn shift_down(words: &mut [u64], from: usize, to: usize, by: usize) {
     if by == 0 || from == to {
         return;
