@@ -34,21 +34,27 @@ pub struct Pains {
     pub restores: u64,
 }
 
+/// A closed transaction.
+struct Kept {
+    keys: Vec<u64>,
+    state: Vec<u8>,
+}
+
 /// A store of closed transactions.
 #[derive(Default)]
 struct Archive {
-    /// Keys and state, by own key and identity.
-    kept: BTreeMap<(u64, Vec<u8>), (Vec<u64>, Vec<u8>)>,
+    /// By own key and identity.
+    kept: BTreeMap<(u64, Vec<u8>), Kept>,
 }
 
 impl Archive {
     fn keep(&mut self, closed: Closed<'_>) {
         let keys: Vec<u64> = closed.keys().collect();
-        self.kept.insert((keys[0], closed.identity.to_vec()), (keys, closed.state.to_vec()));
+        self.kept.insert((keys[0], closed.identity.to_vec()), Kept { keys, state: closed.state.to_vec() });
     }
 
     fn find(&self, key: u64) -> Vec<Vec<u8>> {
-        self.kept.values().filter(|(keys, _)| keys.contains(&key)).map(|(_, state)| state.clone()).collect()
+        self.kept.values().filter(|kept| kept.keys.contains(&key)).map(|kept| kept.state.clone()).collect()
     }
 }
 
