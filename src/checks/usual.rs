@@ -12,7 +12,7 @@ use crate::model::observation::Body;
 use crate::model::time::{Span, Time};
 use std::ops::Range;
 
-/// A transaction each of whose steps came at most once, and only some of the first [`STEPS_MAX`].
+/// A transaction each of whose steps came at most once, and only some of the first sixty-four.
 #[derive(Debug, Default)]
 pub struct Glance {
     /// Which steps came.

@@ -22,7 +22,7 @@ impl Engine {
         transaction
     }
 
-    /// Appends a record to a history, with the keys that stand in [`Engine::ordinals`], and sets the wake-ups that it
+    /// Appends a record to a history, with the keys that stand in `Engine::ordinals`, and sets the wake-ups that it
     /// calls for.
     #[inline]
     pub(super) fn append(&mut self, transaction: u32, head: &Head, body: (Dedupe<'_>, &[u8])) {

@@ -92,7 +92,8 @@ impl Archive {
         loop {
             for entry in block[1..].iter().rev().filter(|entry| *entry >> OFFSET_BITS == tag(key)) {
                 let record = self.read_record(entry & (FILE_BYTES_MAX - 1))?;
-                let Some(closed) = Closed::take(&mut record.as_slice()) else { continue };
+                let torn = || io::Error::other("a closed transaction in the temporary file is torn");
+                let closed = Closed::take(&mut record.as_slice()).ok_or_else(torn)?;
                 let identity = (closed.keys().next(), closed.identity.to_vec());
                 if closed.keys().any(|k| k == key) && seen.insert(identity) {
                     states.push(closed.state.to_vec());

@@ -5,6 +5,8 @@ use crate::checks::fixture::{evidence, plan, view};
 use crate::checks::view::View;
 use crate::checks::{Case, Outcome, Verdict, judge};
 use crate::flow::plan::Plan;
+use crate::model::observation::Dedupe;
+use crate::model::value::Value;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::cell::RefCell;
@@ -309,4 +311,48 @@ fn the_full_judgement_never_says_otherwise() {
         let is_met = !never_met.iter().any(|part| form.contains(part));
         assert!(not_applicable > 5 && closely > 5 && (met > 5) == is_met, "{form}: {met} {not_applicable} {closely}");
     }
+}
+
+/// Whether a field of two records agrees at a glance; a record is its time and what it keeps.
+fn agree_at_a_glance(field: Field, records: [(i64, &[Value<'_>]); 2]) -> Option<bool> {
+    let mut glance = Glance::default();
+    glance.clear(2);
+    let mut history = Vec::new();
+    for (step, (time, kept)) in records.into_iter().enumerate() {
+        let begin = history.len() as u32;
+        if !kept.is_empty() {
+            Dedupe::Position.encode(&mut history);
+            kept.iter().for_each(|value| value.encode(&mut history));
+        }
+        assert!(glance.add(step as StepId, Time(time), begin..history.len() as u32));
+    }
+    agree(&[0, 1].map(|step| FieldRef { step, field }), &glance, &history)
+}
+
+#[test]
+fn times_agree_where_nothing_is_kept() {
+    assert_eq!(agree_at_a_glance(Field::Time, [(5, &[]), (5, &[])]), Some(true));
+    assert_eq!(agree_at_a_glance(Field::Time, [(5, &[]), (6, &[])]), None);
+}
+
+#[test]
+fn what_is_kept_agrees_byte_for_byte_or_by_its_value() {
+    let text = |text: &'static str| Value::Text(text.into());
+    let second = |a, b| agree_at_a_glance(Field::Keep(1), [(1, &[Value::Null, a]), (2, &[Value::Int(300), b])]);
+    assert_eq!(second(text("x"), text("x")), Some(true));
+    assert_eq!(second(Value::Int(7), text("7.0")), Some(true), "spelt differently");
+    assert_eq!(second(text("x"), text("7.0")), None);
+    assert_eq!(second(Value::Null, Value::Null), Some(true));
+}
+
+#[test]
+fn a_step_that_came_twice_is_not_usual() {
+    let mut glance = Glance::default();
+    glance.clear(70);
+    assert!(glance.add(63, Time(3), 0..0) && glance.add(1, Time(1), 0..0));
+    assert!(!glance.add(1, Time(2), 0..0));
+    assert!(!glance.add(64, Time(2), 0..0), "beyond what a glance tells apart");
+    assert_eq!((glance.newest(), glance.time(63), glance.time(64)), (Time(3), Some(Time(3)), None));
+    glance.clear(70);
+    assert!(!glance.has(63) && !glance.has(1));
 }
