@@ -56,8 +56,8 @@ impl Group {
         if let Err(error) = written {
             // Gives back the room that the part took, but for the mark at its front, which stood there before.
             // Whether this works is of no consequence.
-            let kept = if begins { 0 } else { self.offset + format::HEAD_BYTES as u64 };
-            let _ = file.metadata().and_then(|file_now| file.set_len(kept.min(file_now.len())));
+            let kept = self.offset + format::HEAD_BYTES as u64;
+            let _ = file.metadata().and_then(|metadata| file.set_len(kept.min(metadata.len())));
             return Err(error);
         }
         if begins {

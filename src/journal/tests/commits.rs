@@ -46,6 +46,20 @@ fn a_segment_is_sealed_when_it_has_many_keys() {
     story.check();
 }
 
+/// The index keeps 36 bits of a key.
+#[test]
+fn keys_that_look_alike_to_the_index_are_told_apart() {
+    let mut story = Story::new(Options { segment_keys_max: 2, ..large() });
+    for key in [5, 5 | 1 << 40, 5 | 1 << 30, 5, 5 | 1 << 63] {
+        let told = Told { kind: 1, keys: vec![key, key, 77], payload: Vec::new() };
+        story.journal.append(told.kind, &told.keys, &told.payload).unwrap();
+        story.told.push(told);
+        story.check_own();
+        story.commit();
+    }
+    story.check();
+}
+
 #[test]
 fn a_replay_begins_anywhere() {
     let story = Story::of_four_segments();

@@ -171,6 +171,8 @@ fn a_group_that_is_cut_at_any_byte_leaves_its_whole_entries() {
         let entries = 4 + ends[1..].iter().filter(|end| **end <= bytes).count();
         assert_eq!(recovered.end.0 as usize, entries, "{bytes} bytes");
         assert_eq!(all(journal.replay(Sequence(0))), Ok(numbered(&told[..entries], Sequence(0))));
+        let end = ends[entries - 4].max(durable);
+        assert!([end, end + format::HEAD_BYTES as u64].contains(&length(&file)), "nothing torn is left");
         let clean = ends.contains(&bytes) || bytes == durable || bytes == whole.len() as u64;
         assert_eq!(recovered.torn.is_none(), clean, "{bytes} bytes: {:?}", recovered.torn);
         if let Some(torn) = recovered.torn {
@@ -204,7 +206,30 @@ fn a_torn_entry_does_not_come_back_behind_a_new_one() {
         })
         .unwrap();
     assert_eq!((recovered.end, recovered.torn.unwrap().bytes), (Sequence(1), 3 * 74));
+    assert_eq!(length(&file), offset + format::HEAD_BYTES as u64, "nothing torn is left");
     same(&mut story);
     story.commit();
+    story.check();
+}
+
+/// A client that sends us a piece of our own journal does not make a torn group look like damage.
+#[test]
+fn a_mark_in_a_payload_is_no_mark() {
+    let mut story = Story::new(large());
+    story.tell(3);
+    story.commit();
+    let file = story.files("journal").remove(0);
+    let bytes = fs::read(&file).unwrap();
+    story.journal.append(0, &[], &[0; 40]).unwrap();
+    story.journal.append(0, &[], &bytes).unwrap();
+    let commit = story.journal.begin_commit(0).unwrap();
+    drop(commit.sync());
+    let (story, recovered) = story
+        .restart_after(|_| {
+            cut(&file, length(&file) - format::HEAD_BYTES as u64);
+            flip(&file, bytes.len() as u64 + 30, 0);
+        })
+        .unwrap();
+    assert_eq!(recovered.end, Sequence(3));
     story.check();
 }

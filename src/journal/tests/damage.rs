@@ -122,6 +122,43 @@ fn damage_is_told_with_its_place_and_the_way_out() {
     assert!(told.contains("move all files out of"), "{told}");
 }
 
+/// However far beyond the damage the mark is, and wherever it falls in what is read at once.
+#[test]
+fn damage_is_told_apart_from_a_torn_end_by_a_mark_far_away() {
+    for length in 260_000..260_040 {
+        let mut story = Story::new(large());
+        [10, length, 100].map(|bytes| story.journal.append(0, &[], &vec![7; bytes]).unwrap());
+        story.journal.commit(0).unwrap();
+        let file = story.files("journal").remove(0);
+        let Err(error) = story.restart_after(|_| flip(&file, 50, 0)) else { panic!("{length}") };
+        assert!(matches!(error, Error::Corrupt { offset: 32, .. }), "{error}");
+    }
+}
+
+#[test]
+fn an_entry_in_the_place_of_another_is_damage() {
+    let mut story = Story::new(large());
+    [1, 2].map(|byte| story.journal.append(0, &[], &[byte; 30]).unwrap());
+    story.journal.commit(0).unwrap();
+    let file = story.files("journal").remove(0);
+    let Err(error) = story.restart_after(|_| {
+        let mut bytes = fs::read(&file).unwrap();
+        bytes.copy_within(32..78, 78);
+        overwrite(&file, &bytes);
+    }) else {
+        panic!("the first entry stands there twice")
+    };
+    assert!(error.to_string().contains("an entry has another number than its place"), "{error}");
+}
+
+#[test]
+fn an_index_of_an_earlier_state_of_its_segment_is_not_trusted() {
+    let story = Story::of_four_segments();
+    let segment = &story.journal.sealed[1];
+    index::Index::default().write(segment, segment.first + 5, 500).unwrap();
+    story.check();
+}
+
 #[test]
 fn segments_and_snapshots_of_a_later_version_are_refused_by_that_name() {
     for ending in ["journal", "snapshot"] {
