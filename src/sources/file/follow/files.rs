@@ -97,6 +97,8 @@ pub(super) struct File {
     pub(super) header: Option<Arc<[u8]>>,
     pub(super) header_told: bool,
     pub(super) bytes: Option<Bytes>,
+    /// Since it was opened, it has been seen to begin as it did.
+    pub(super) begins_right: bool,
 }
 
 impl File {
@@ -126,7 +128,19 @@ impl File {
             header: None,
             header_told: false,
             bytes: None,
+            begins_right: false,
         }
+    }
+
+    /// Whether its part is named after this path.
+    pub(super) fn was_first_seen_at(&self, path: &Path) -> bool {
+        let path = path.to_string_lossy();
+        self.name.strip_prefix(path.as_ref()).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+    }
+
+    /// When it was last written to, as far as is known.
+    pub(super) fn modified(&self) -> Option<i64> {
+        if self.changed == Time::MAX { self.read.map(|read| read.modified) } else { Some(self.stamp.modified) }
     }
 
     /// Takes in how it looks in the round of `at`; whether it has changed.
@@ -161,6 +175,11 @@ impl File {
     /// Read to its end as it is now.
     pub(super) fn is_read(&self) -> bool {
         self.read == Some(self.stamp)
+    }
+
+    /// Whether it is not known yet if this is the text that was read.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.mark != Mark::START && !self.is_read() && !self.begins_right
     }
 
     /// Looked at once more although nothing seems to have changed: a stamp is not finer than the clock's tick, a held
@@ -234,6 +253,7 @@ impl Files {
             (file.whole, file.ended) = (whole, whole);
         }
         (file.path, file.id, file.place, file.bytes) = (path, id, place, bytes);
+        file.begins_right = true;
         (file.stamp, file.changed, file.finished) = (stamp, changed, finished);
         (file.moved, file.closed, file.read) = (true, false, None);
     }

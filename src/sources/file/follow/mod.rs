@@ -36,6 +36,8 @@ use super::split::{Framing, Pieces};
 use crate::model::time::{Span, Time};
 use crate::sources::live::{Failure, Intake, Source, Stopped};
 use files::Files;
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// From one round to the next, where a round finds nothing more to read.
@@ -142,6 +144,8 @@ struct Follower<'o> {
     doubt: bool,
     /// What matches nothing yet may be the rest of a missing file.
     undecided: bool,
+    /// The paths at which a file came and went unseen, and when the last of them was written to.
+    suspected: HashMap<PathBuf, i64>,
     /// What could not be read in this round, and what of that was told last.
     troubles: Vec<String>,
     told: String,
@@ -167,6 +171,7 @@ impl<'o> Follower<'o> {
             first,
             doubt: false,
             undecided: false,
+            suspected: HashMap::new(),
             troubles: Vec::new(),
             told: String::new(),
             claim: Time::MIN,
