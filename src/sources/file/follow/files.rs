@@ -54,6 +54,15 @@ pub(super) enum Place {
     Gone,
 }
 
+/// What was seen to be a copy.
+pub(super) struct Copy {
+    /// The name of the original.
+    pub(super) of: String,
+    /// How the copy was then, and how much text it holds.
+    pub(super) stamp: Stamp,
+    pub(super) length: u64,
+}
+
 /// One file.
 pub(super) struct File {
     /// Of its part: the path at which it was first seen, and a number where that was taken.
@@ -91,8 +100,8 @@ pub(super) struct File {
     pub(super) held: Option<Time>,
     /// It was found to be no continuation of another file.
     pub(super) decided: bool,
-    /// It is, as far as it goes, a copy of the file with this name; how it was then.
-    pub(super) copy_of: Option<(String, Stamp)>,
+    /// It is a copy of another file, as far as it goes.
+    pub(super) copy_of: Option<Copy>,
     pub(super) part: Option<u32>,
     pub(super) header: Option<Arc<[u8]>>,
     pub(super) header_told: bool,
@@ -169,7 +178,7 @@ impl File {
 
     /// Read to its end as it is now, nothing of it is left, and nobody writes to it.
     pub(super) fn is_done(&self, at: Time) -> bool {
-        self.closed || (self.is_read() && self.left == 0 && self.at_rest(at))
+        self.closed || self.copy_of.is_some() || (self.is_read() && self.left == 0 && self.at_rest(at))
     }
 
     /// Read to its end as it is now.

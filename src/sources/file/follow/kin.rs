@@ -10,7 +10,7 @@
 //! So a log that is copied and truncated loses only what was written between the two where the copy matches, a packed one is not read twice, and one
 //! that was renamed on a disk whose number has changed, or restored from a backup, goes on where it was.
 
-use super::files::{Id, Place};
+use super::files::{Copy, File, Id, Place};
 use super::mark::{Front, Mark, PRINT_MAX_BYTES};
 use super::{Follower, bytes::Bytes};
 use crate::model::time::Time;
@@ -62,13 +62,22 @@ impl Follower<'_> {
         candidates
     }
 
-    /// A copy stays one while neither it nor the original became another text.
+    /// A copy stays one while neither it nor the original became another text. Where the original is gone, what was
+    /// read of it need not be read again.
     fn check_copies(&mut self) {
         for index in 0..self.files.all.len() {
-            let Some((name, stamp)) = &self.files.all[index].copy_of else { continue };
-            let original = self.files.all.iter().find(|file| file.name == *name);
-            if self.files.all[index].stamp != *stamp || !original.is_some_and(|file| file.is_intact()) {
-                self.files.all[index].copy_of = None;
+            let file = &self.files.all[index];
+            let Some(Copy { of, stamp, length }) = &file.copy_of else { continue };
+            let original = self.files.all.iter().find(|other| other.name == *of);
+            let (unchanged, length) = (file.stamp == *stamp, *length);
+            if unchanged && original.is_some_and(File::is_intact) {
+                continue;
+            }
+            let is_known = unchanged && original.is_some_and(|original| original.mark.offset >= length);
+            let file = &mut self.files.all[index];
+            file.copy_of = None;
+            if is_known {
+                (file.mute, file.decided) = (length, true);
             }
         }
     }
@@ -96,10 +105,10 @@ impl Follower<'_> {
         for known in alike {
             if self.is_intact(known)? {
                 if self.holds_no_more(&mut bytes, length, known)? {
-                    let name = self.files.all[known].name.clone();
+                    let of = self.files.all[known].name.clone();
                     let file = &mut self.files.all[index];
                     file.decided = false;
-                    file.copy_of = Some((name, file.stamp));
+                    file.copy_of = Some(Copy { of, stamp: file.stamp, length });
                     return Ok(());
                 }
                 continue;

@@ -53,7 +53,6 @@ impl Follower<'_> {
     fn sight(&mut self, found: Vec<(PathBuf, Metadata)>, at: Time) -> (HashSet<Id>, BTreeSet<PathBuf>) {
         let known = self.known();
         let before = self.looked.unwrap_or(Time::MIN);
-        let is_document = self.options.framing == Framing::Document;
         let (mut listed, mut fresh) = (HashSet::new(), BTreeSet::new());
         let mut counted = self.files.all.iter().filter(|f| f.counts()).count();
         for (path, metadata) in found.into_iter().filter(|(_, metadata)| metadata.is_file()) {
@@ -62,11 +61,15 @@ impl Follower<'_> {
                 continue;
             }
             if let Some(&index) = known.get(&id) {
+                if !self.files.all[index].counts() {
+                    // Its number may be all that is known of it.
+                    fresh.insert(path.clone());
+                }
                 self.recognize(index, path, &metadata, at);
             } else if counted < FILES_MAX {
                 counted += 1;
                 let name = self.files.name(&path);
-                if !is_document && !self.first {
+                if !self.first {
                     fresh.insert(path.clone());
                 }
                 let mut file = File::new(name, path, id, before);
@@ -159,8 +162,12 @@ impl Follower<'_> {
     /// stands beside them, under a name that nobody knows, and was written to after the last one that is known, or
     /// after the last look where none is.
     fn suspect_another(&mut self, path: &Path, folders: &mut Folders, intake: &mut dyn Intake) {
+        if self.options.framing == Framing::Document {
+            return;
+        }
         let known = self.known();
-        let earlier = self.files.all.iter().filter(|f| f.was_first_seen_at(path) && (f.moved || !f.counts()));
+        let is_there = |file: &File| file.place == Place::Listed && file.path == path;
+        let earlier = self.files.all.iter().filter(|file| file.was_first_seen_at(path) && !is_there(file));
         let looked = self.looked.map(|looked| looked.0);
         let Some(last) = earlier.filter_map(File::modified).max().or(looked) else { return };
         let last = self.suspected.get(path).map_or(last, |told| last.max(*told));
