@@ -5,7 +5,7 @@ use super::mark::Mark;
 use super::{GONE_MAX, RACY, REST, SETTLE};
 use crate::model::time::Time;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::Metadata;
 use std::mem;
 use std::os::unix::fs::MetadataExt;
@@ -222,6 +222,8 @@ pub(super) struct Files {
     pub(super) named: u64,
     /// How many files were forgotten: from then on it is not known which names were used.
     pub(super) forgotten: u64,
+    /// The paths at which a file came and went unseen, and when the last one was written to.
+    pub(super) suspected: BTreeMap<PathBuf, i64>,
 }
 
 impl Files {

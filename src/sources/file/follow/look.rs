@@ -3,7 +3,7 @@
 use super::bytes::Bytes;
 use super::files::{File, Id, Place, Stamp};
 use super::mark::Mark;
-use super::{FILES_MAX, Follower, Halt, OPEN_MAX, Start};
+use super::{FILES_MAX, Follower, Halt, OPEN_MAX, SUSPECTED_MAX, Start};
 use crate::model::time::Time;
 use crate::sources::file::locate;
 use crate::sources::file::split::Framing;
@@ -109,6 +109,11 @@ impl Follower<'_> {
             // It was not whole before, since it was still written to, and so it was not visible.
             file.whole = file.whole.max(before);
         }
+        if file.mark == Mark::START && !is_document && file.read.is_some_and(|read| read != file.stamp) {
+            // Nothing tells whether it is still the text of which nothing was wanted.
+            (file.mute, file.decided, file.copy_of) = (0, false, None);
+            (file.read, file.closed) = (None, false);
+        }
         if unread.is_some_and(|size| metadata.len() < size) {
             self.files.begin_anew(index, self.round);
         }
@@ -170,7 +175,7 @@ impl Follower<'_> {
         let earlier = self.files.all.iter().filter(|file| file.was_first_seen_at(path) && !is_there(file));
         let looked = self.looked.map(|looked| looked.0);
         let Some(last) = earlier.filter_map(File::modified).max().or(looked) else { return };
-        let last = self.suspected.get(path).map_or(last, |told| last.max(*told));
+        let last = self.files.suspected.get(path).map_or(last, |told| last.max(*told));
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let unseen = |there: &PathBuf| {
             let there_name = there.file_name()?.to_string_lossy();
@@ -188,7 +193,10 @@ impl Follower<'_> {
             (modified > last && !is_known).then(|| (modified, there.clone()))
         };
         let Some((modified, unseen)) = folders.of(path).values().filter_map(unseen).max() else { return };
-        self.suspected.insert(path.to_owned(), modified);
+        if self.files.suspected.len() >= SUSPECTED_MAX {
+            self.files.suspected.clear();
+        }
+        self.files.suspected.insert(path.to_owned(), modified);
         let (path, unseen) = (path.display(), unseen.display());
         let why = format!(
             "`{path}` was rotated more than once since it was last looked at: nobody has read `{unseen}`; a glob that \

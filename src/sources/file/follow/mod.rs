@@ -36,8 +36,6 @@ use super::split::{Framing, Pieces};
 use crate::model::time::{Span, Time};
 use crate::sources::live::{Failure, Intake, Source, Stopped};
 use files::Files;
-use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// From one round to the next, where a round finds nothing more to read.
@@ -65,6 +63,8 @@ const RACY: Span = Span::seconds(1);
 const FILES_MAX: usize = 16_384;
 /// So many files that went away are remembered, in case they come back.
 const GONE_MAX: usize = 1_024;
+/// At so many paths a rotation that nobody saw is remembered; beyond, it may be told once more.
+const SUSPECTED_MAX: usize = 256;
 /// So many files are held open, those that changed last.
 const OPEN_MAX: usize = 256;
 /// So many troubles are told at once; the others are counted.
@@ -144,8 +144,6 @@ struct Follower<'o> {
     doubt: bool,
     /// What matches nothing yet may be the rest of a missing file.
     undecided: bool,
-    /// The paths at which a file came and went unseen, and when the last of them was written to.
-    suspected: HashMap<PathBuf, i64>,
     /// What could not be read in this round, and what of that was told last.
     troubles: Vec<String>,
     told: String,
@@ -171,7 +169,6 @@ impl<'o> Follower<'o> {
             first,
             doubt: false,
             undecided: false,
-            suspected: HashMap::new(),
             troubles: Vec::new(),
             told: String::new(),
             claim: Time::MIN,
