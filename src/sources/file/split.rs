@@ -135,6 +135,8 @@ impl Splitter {
         }
         if behind == Behind::Nothing && start < data.len() {
             pieces.push_line(data, start, data.len(), self.line);
+            // Should the line go on after all, its rest has another number.
+            self.line += 1;
             start = data.len();
         }
         start

@@ -24,6 +24,7 @@ struct Head {
     framing: u16,
     named: u64,
     forgotten: u64,
+    suspected: Vec<(Vec<u8>, i64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,7 +58,9 @@ fn framing_code(framing: Framing) -> u16 {
 pub(super) fn encode(files: &Files, options: &Options) -> Vec<u8> {
     let mut order: Vec<&File> = files.all.iter().collect();
     order.sort_by(|a, b| (&a.path, &a.name).cmp(&(&b.path, &b.name)));
-    let head = Head { framing: framing_code(options.framing), named: files.named, forgotten: files.forgotten };
+    let suspected = files.suspected.iter().map(|(path, at)| (path.as_os_str().as_bytes().to_vec(), *at)).collect();
+    let (framing, named, forgotten) = (framing_code(options.framing), files.named, files.forgotten);
+    let head = Head { framing, named, forgotten, suspected };
     let mut bytes = KIND.to_vec();
     bytes.push(VERSION);
     append(&mut bytes, &(head, order.len() as u32));
@@ -118,7 +121,9 @@ pub(super) fn decode(cursor: &[u8], options: &Options) -> Result<Files, Failure>
     if head.framing != framing_code(options.framing) {
         return Err(foreign("its files were cut into records in another way, see `format`"));
     }
+    let suspected = head.suspected.into_iter().map(|(path, at)| (PathBuf::from(OsStr::from_bytes(&path)), at));
     let mut files = Files { named: head.named, forgotten: head.forgotten, ..Files::default() };
+    files.suspected = suspected.collect();
     let mut path: Vec<u8> = Vec::new();
     for _ in 0..count {
         let (entry, behind) = postcard::take_from_bytes::<Entry>(rest).map_err(broken)?;

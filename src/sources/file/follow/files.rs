@@ -5,7 +5,7 @@ use super::mark::Mark;
 use super::{GONE_MAX, RACY, REST, SETTLE};
 use crate::model::time::Time;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::Metadata;
 use std::mem;
 use std::os::unix::fs::MetadataExt;
@@ -54,6 +54,15 @@ pub(super) enum Place {
     Gone,
 }
 
+/// What was seen to be a copy.
+pub(super) struct Copy {
+    /// The name of the original.
+    pub(super) of: String,
+    /// How the copy was then, and how much text it holds.
+    pub(super) stamp: Stamp,
+    pub(super) length: u64,
+}
+
 /// One file.
 pub(super) struct File {
     /// Of its part: the path at which it was first seen, and a number where that was taken.
@@ -91,12 +100,14 @@ pub(super) struct File {
     pub(super) held: Option<Time>,
     /// It was found to be no continuation of another file.
     pub(super) decided: bool,
-    /// It is, as far as it goes, a copy of the file with this name; how it was then.
-    pub(super) copy_of: Option<(String, Stamp)>,
+    /// It is a copy of another file, as far as it goes.
+    pub(super) copy_of: Option<Copy>,
     pub(super) part: Option<u32>,
     pub(super) header: Option<Arc<[u8]>>,
     pub(super) header_told: bool,
     pub(super) bytes: Option<Bytes>,
+    /// Since it was opened, it has been seen to begin as it did.
+    pub(super) begins_right: bool,
 }
 
 impl File {
@@ -126,7 +137,19 @@ impl File {
             header: None,
             header_told: false,
             bytes: None,
+            begins_right: false,
         }
+    }
+
+    /// Whether its part is named after this path.
+    pub(super) fn was_first_seen_at(&self, path: &Path) -> bool {
+        let path = path.to_string_lossy();
+        self.name.strip_prefix(path.as_ref()).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+    }
+
+    /// When it was last written to, as far as is known.
+    pub(super) fn modified(&self) -> Option<i64> {
+        if self.changed == Time::MAX { self.read.map(|read| read.modified) } else { Some(self.stamp.modified) }
     }
 
     /// Takes in how it looks in the round of `at`; whether it has changed.
@@ -155,12 +178,17 @@ impl File {
 
     /// Read to its end as it is now, nothing of it is left, and nobody writes to it.
     pub(super) fn is_done(&self, at: Time) -> bool {
-        self.closed || (self.is_read() && self.left == 0 && self.at_rest(at))
+        self.closed || self.copy_of.is_some() || (self.is_read() && self.left == 0 && self.at_rest(at))
     }
 
     /// Read to its end as it is now.
     pub(super) fn is_read(&self) -> bool {
         self.read == Some(self.stamp)
+    }
+
+    /// Whether it is not known yet if this is the text that was read.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.mark != Mark::START && !self.is_read() && !self.begins_right
     }
 
     /// Looked at once more although nothing seems to have changed: a stamp is not finer than the clock's tick, a held
@@ -194,6 +222,8 @@ pub(super) struct Files {
     pub(super) named: u64,
     /// How many files were forgotten: from then on it is not known which names were used.
     pub(super) forgotten: u64,
+    /// The paths at which a file came and went unseen, and when the last one was written to.
+    pub(super) suspected: BTreeMap<PathBuf, i64>,
 }
 
 impl Files {
@@ -234,6 +264,7 @@ impl Files {
             (file.whole, file.ended) = (whole, whole);
         }
         (file.path, file.id, file.place, file.bytes) = (path, id, place, bytes);
+        file.begins_right = true;
         (file.stamp, file.changed, file.finished) = (stamp, changed, finished);
         (file.moved, file.closed, file.read) = (true, false, None);
     }

@@ -7,10 +7,10 @@
 //! | is missing | begins like it, and is shorter than what was read | is a copy that was taken before the last reading |
 //! | any other | | is a file of its own |
 //!
-//! So a log that is copied and truncated loses nothing where the copy matches, a packed one is not read twice, and one
+//! So a log that is copied and truncated loses only what was written between the two where the copy matches, a packed one is not read twice, and one
 //! that was renamed on a disk whose number has changed, or restored from a backup, goes on where it was.
 
-use super::files::Place;
+use super::files::{Copy, File, Id, Place};
 use super::mark::{Front, Mark, PRINT_MAX_BYTES};
 use super::{Follower, bytes::Bytes};
 use crate::model::time::Time;
@@ -30,7 +30,9 @@ impl Follower<'_> {
         let candidates: Vec<usize> = self.candidates();
         for index in 0..self.files.all.len() {
             let file = &mut self.files.all[index];
-            let is_open_question = file.place == Place::Listed
+            // Until its text has been looked at, a number that is known may be another file's by now.
+            self.undecided |= file.place == Place::Listed && file.is_unconfirmed();
+            let is_open_question = file.is_intact()
                 && file.mark == Mark::START
                 && !file.decided
                 && file.copy_of.is_none()
@@ -60,13 +62,22 @@ impl Follower<'_> {
         candidates
     }
 
-    /// A copy stays one while neither it nor the original became another text.
+    /// A copy stays one while neither it nor the original became another text. Where the original is gone, what was
+    /// read of it need not be read again.
     fn check_copies(&mut self) {
         for index in 0..self.files.all.len() {
-            let Some((name, stamp)) = &self.files.all[index].copy_of else { continue };
-            let original = self.files.all.iter().find(|file| file.name == *name);
-            if self.files.all[index].stamp != *stamp || !original.is_some_and(|file| file.is_intact()) {
-                self.files.all[index].copy_of = None;
+            let file = &self.files.all[index];
+            let Some(Copy { of, stamp, length }) = &file.copy_of else { continue };
+            let original = self.files.all.iter().find(|other| other.name == *of);
+            let (unchanged, length) = (file.stamp == *stamp, *length);
+            if unchanged && original.is_some_and(File::is_intact) {
+                continue;
+            }
+            let is_known = unchanged && original.is_some_and(|original| original.mark.offset >= length);
+            let file = &mut self.files.all[index];
+            file.copy_of = None;
+            if is_known {
+                (file.mute, file.decided) = (length, true);
             }
         }
     }
@@ -92,20 +103,24 @@ impl Follower<'_> {
         };
         self.files.all[index].decided = true;
         for known in alike {
-            let other = &self.files.all[known];
-            let (mark, place, name) = (other.mark, other.place, other.name.clone());
-            if other.is_intact() {
+            if self.is_intact(known)? {
                 if self.holds_no_more(&mut bytes, length, known)? {
+                    let of = self.files.all[known].name.clone();
                     let file = &mut self.files.all[index];
                     file.decided = false;
-                    file.copy_of = Some((name, file.stamp));
+                    file.copy_of = Some(Copy { of, stamp: file.stamp, length });
                     return Ok(());
                 }
-            } else if mark.confirm(&mut bytes)?.is_some() {
+                continue;
+            }
+            let Mark { offset, .. } = self.files.all[known].mark;
+            if self.files.all[known].mark.confirm(&mut bytes)?.is_some() {
                 self.files.all[index].bytes = Some(bytes);
+                self.tell_truncated(known, intake);
                 self.files.continue_in(known, index);
                 return Ok(());
-            } else if length < mark.offset && matches!(place, Place::Missing(_)) {
+            }
+            if length < offset && matches!(self.files.all[known].place, Place::Missing(_)) {
                 self.files.all[index].mute = length;
                 self.lose(known, intake);
                 break;
@@ -115,6 +130,16 @@ impl Follower<'_> {
         Ok(())
     }
 
+    /// A log that was truncated may have been written to after it was copied.
+    fn tell_truncated(&mut self, known: usize, intake: &mut dyn Intake) {
+        let file = &self.files.all[known];
+        if matches!(file.place, Place::Missing(_)) && file.id == Id::default() {
+            let name = &file.name;
+            let why = format!("`{name}` was truncated: what was written to it after it was copied is lost");
+            self.hole(&why, intake);
+        }
+    }
+
     /// The files that begin like this one, those with most text first, and how long this one is.
     fn kin(&self, index: usize, bytes: &mut Bytes, candidates: &[usize]) -> io::Result<(Vec<usize>, u64)> {
         let front = Front::of(bytes)?;
@@ -122,6 +147,24 @@ impl Follower<'_> {
         let alike: Vec<usize> = candidates.iter().copied().filter(is_alike).collect();
         let length = if alike.is_empty() { 0 } else { bytes.length()? };
         Ok((alike, length))
+    }
+
+    /// Whether a known file is there as it was read.
+    fn is_intact(&mut self, known: usize) -> io::Result<bool> {
+        if !self.files.all[known].is_intact() {
+            return Ok(false);
+        }
+        if !self.open(known)? {
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        }
+        let file = &mut self.files.all[known];
+        let Some(mut bytes) = file.bytes.take() else { return Ok(true) };
+        let intact = file.confirm(&mut bytes)?.is_some();
+        file.bytes = Some(bytes);
+        if !intact {
+            self.files.begin_anew(known, self.round);
+        }
+        Ok(intact)
     }
 
     /// Whether the first `length` bytes of an intact file are what the other one holds. How both begin is known to be

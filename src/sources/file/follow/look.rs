@@ -2,12 +2,14 @@
 
 use super::bytes::Bytes;
 use super::files::{File, Id, Place, Stamp};
-use super::{FILES_MAX, Follower, Halt, OPEN_MAX, Start};
+use super::mark::Mark;
+use super::{FILES_MAX, Follower, Halt, OPEN_MAX, SUSPECTED_MAX, Start};
 use crate::model::time::Time;
 use crate::sources::file::locate;
 use crate::sources::file::split::Framing;
 use crate::sources::live::{Failure, Intake};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::DirEntryExt;
@@ -30,9 +32,13 @@ impl Follower<'_> {
                 }
             }
         }
-        let listed = self.sight(look.found, at);
+        let (listed, fresh) = self.sight(look.found, at);
         if complete {
-            self.miss(&listed, at, intake);
+            let mut folders = Folders::default();
+            let rotated = self.miss(&listed, &mut folders, at);
+            for path in rotated.union(&fresh) {
+                self.suspect_another(path, &mut folders, intake);
+            }
             self.suspect_nothing_there();
         }
         self.relate(at, intake);
@@ -43,12 +49,11 @@ impl Follower<'_> {
         Ok(complete)
     }
 
-    /// Takes in the files that match.
-    fn sight(&mut self, found: Vec<(PathBuf, Metadata)>, at: Time) -> HashSet<Id> {
+    /// Takes in the files that match, and says at which paths there are new ones.
+    fn sight(&mut self, found: Vec<(PathBuf, Metadata)>, at: Time) -> (HashSet<Id>, BTreeSet<PathBuf>) {
         let known = self.known();
         let before = self.looked.unwrap_or(Time::MIN);
-        let lists_whole = self.options.framing == Framing::Document;
-        let mut listed = HashSet::new();
+        let (mut listed, mut fresh) = (HashSet::new(), BTreeSet::new());
         let mut counted = self.files.all.iter().filter(|f| f.counts()).count();
         for (path, metadata) in found.into_iter().filter(|(_, metadata)| metadata.is_file()) {
             let id = Id::of(&metadata);
@@ -56,23 +61,18 @@ impl Follower<'_> {
                 continue;
             }
             if let Some(&index) = known.get(&id) {
-                let file = &mut self.files.all[index];
-                if !file.counts() {
-                    (file.whole, file.ended) = (before, before);
+                if !self.files.all[index].counts() {
+                    // Its number may be all that is known of it.
+                    fresh.insert(path.clone());
                 }
-                file.place = Place::Listed;
-                if file.seen(&metadata, at) && (lists_whole || file.bytes.as_ref().is_some_and(Bytes::is_packed)) {
-                    // It was not whole before, since it was still written to, and so it was not visible.
-                    file.whole = file.whole.max(before);
-                }
-                if file.path != path {
-                    self.doubt |= !lists_whole;
-                    file.moved = file.name != path.display().to_string();
-                    file.path = path;
-                }
+                self.recognize(index, path, &metadata, at);
             } else if counted < FILES_MAX {
                 counted += 1;
-                let mut file = File::new(self.files.name(&path), path, id, before);
+                let name = self.files.name(&path);
+                if !self.first {
+                    fresh.insert(path.clone());
+                }
+                let mut file = File::new(name, path, id, before);
                 file.seen(&metadata, at);
                 if self.first && self.options.start == Start::End {
                     file.mute = metadata.len();
@@ -85,7 +85,38 @@ impl Follower<'_> {
                 break;
             }
         }
-        listed
+        (listed, fresh)
+    }
+
+    /// A file with a number that is known.
+    fn recognize(&mut self, index: usize, path: PathBuf, metadata: &Metadata, at: Time) {
+        let before = self.looked.unwrap_or(Time::MIN);
+        let is_document = self.options.framing == Framing::Document;
+        let file = &mut self.files.all[index];
+        if !file.counts() {
+            (file.whole, file.ended) = (before, before);
+        }
+        file.place = Place::Listed;
+        if file.path != path {
+            // Where it was done with, this may be another file that was given its number.
+            file.closed |= file.is_done(before);
+            self.doubt |= !is_document;
+            file.moved = file.name != path.display().to_string();
+            file.path = path;
+        }
+        let unread = (file.mark == Mark::START && !is_document).then_some(file.stamp.size);
+        if file.seen(metadata, at) && (is_document || file.bytes.as_ref().is_some_and(Bytes::is_packed)) {
+            // It was not whole before, since it was still written to, and so it was not visible.
+            file.whole = file.whole.max(before);
+        }
+        if file.mark == Mark::START && !is_document && file.read.is_some_and(|read| read != file.stamp) {
+            // Nothing tells whether it is still the text of which nothing was wanted.
+            (file.mute, file.decided, file.copy_of) = (0, false, None);
+            (file.read, file.closed) = (None, false);
+        }
+        if unread.is_some_and(|size| metadata.len() < size) {
+            self.files.begin_anew(index, self.round);
+        }
     }
 
     fn known(&self) -> HashMap<Id, usize> {
@@ -93,8 +124,10 @@ impl Follower<'_> {
         with_id.map(|(index, file)| (file.id, index)).collect()
     }
 
-    /// Looks for the files that no longer match.
-    fn miss(&mut self, listed: &HashSet<Id>, at: Time, intake: &mut dyn Intake) {
+    /// Looks for the files that no longer match; the paths at which those stood that were renamed.
+    fn miss(&mut self, listed: &HashSet<Id>, folders: &mut Folders, at: Time) -> BTreeSet<PathBuf> {
+        let is_document = self.options.framing == Framing::Document;
+        let (mut rotated, looked) = (BTreeSet::new(), self.looked);
         for index in 0..self.files.all.len() {
             let file = &mut self.files.all[index];
             match file.place {
@@ -103,50 +136,71 @@ impl Follower<'_> {
                     if let Some(Ok(metadata)) = file.bytes.as_ref().map(Bytes::metadata) {
                         file.seen(&metadata, at);
                     }
+                    rotated.insert(file.path.clone());
                     continue;
                 }
                 _ => continue,
             }
-            if file.is_done(at) {
-                file.place = Place::Gone;
-                file.bytes = None;
+            if file.closed {
+                (file.place, file.bytes) = (Place::Gone, None);
                 continue;
             }
-            self.doubt |= self.options.framing != Framing::Document;
-            let is_document = self.options.framing == Framing::Document;
-            let found = file.bytes.take().or_else(|| if is_document { None } else { search(file) });
+            let done = looked.is_some_and(|looked| file.is_done(looked));
+            self.doubt |= !is_document;
+            let found = file.bytes.take().or_else(|| if is_document { None } else { folders.find(file) });
             let Some(bytes) = found else {
-                file.place = Place::Missing(self.round);
+                file.place = if done { Place::Gone } else { Place::Missing(self.round) };
                 continue;
             };
             if let Ok(metadata) = bytes.metadata() {
                 file.seen(&metadata, at);
             }
-            file.place = Place::Detached;
-            file.moved = true;
+            // Whoever still has it open may write to it for a while.
+            (file.place, file.moved, file.changed) = (Place::Detached, true, at);
             file.bytes = Some(bytes);
-            self.suspect_another(index, intake);
+            rotated.insert(file.path.clone());
         }
+        rotated
     }
 
-    /// A file that was rotated away, while another one that nobody has seen was rotated away after it.
-    fn suspect_another(&mut self, index: usize, intake: &mut dyn Intake) {
+    /// Of the files that stood at a path one after the other, one may have come and gone while nobody looked: then it
+    /// stands beside them, under a name that nobody knows, and was written to after the last one that is known, or
+    /// after the last look where none is.
+    fn suspect_another(&mut self, path: &Path, folders: &mut Folders, intake: &mut dyn Intake) {
+        if self.options.framing == Framing::Document {
+            return;
+        }
         let known = self.known();
-        let file = &self.files.all[index];
-        let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let unseen = |entry: fs::DirEntry| {
-            let rotated = entry.file_name().to_string_lossy().strip_prefix(&name).is_some_and(is_rotation);
-            let metadata = entry.metadata().ok().filter(|found| rotated && found.is_file())?;
-            let later = Stamp::of(&metadata).modified > file.stamp.modified;
-            (later && !known.contains_key(&Id::of(&metadata))).then(|| entry.path())
+        let is_there = |file: &File| file.place == Place::Listed && file.path == path;
+        let earlier = self.files.all.iter().filter(|file| file.was_first_seen_at(path) && !is_there(file));
+        let looked = self.looked.map(|looked| looked.0);
+        let Some(last) = earlier.filter_map(File::modified).max().or(looked) else { return };
+        let last = self.files.suspected.get(path).map_or(last, |told| last.max(*told));
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let unseen = |there: &PathBuf| {
+            let there_name = there.file_name()?.to_string_lossy();
+            there_name.strip_prefix(&name).filter(|suffix| is_rotation(suffix))?;
+            if there.extension().is_some_and(is_packed_ending) && there.with_extension("").exists() {
+                // It is being packed.
+                return None;
+            }
+            let found = fs::metadata(there).ok().filter(Metadata::is_file)?;
+            let modified = Stamp::of(&found).modified;
+            let is_known = known.get(&Id::of(&found)).is_some_and(|index| {
+                let file = &self.files.all[*index];
+                file.is_intact() || file.modified() == Some(modified)
+            });
+            (modified > last && !is_known).then(|| (modified, there.clone()))
         };
-        let Some(path) = entries(&file.path).find_map(unseen) else { return };
+        let Some((modified, unseen)) = folders.of(path).values().filter_map(unseen).max() else { return };
+        if self.files.suspected.len() >= SUSPECTED_MAX {
+            self.files.suspected.clear();
+        }
+        self.files.suspected.insert(path.to_owned(), modified);
+        let (path, unseen) = (path.display(), unseen.display());
         let why = format!(
-            "`{}` was rotated more than once since it was last looked at: nobody has read `{}`; a glob that matches \
-             the rotated files as well, such as `{}*`, loses none",
-            file.path.display(),
-            path.display(),
-            file.path.display(),
+            "`{path}` was rotated more than once since it was last looked at: nobody has read `{unseen}`; a glob that \
+             matches the rotated files as well, such as `{path}*`, loses none"
         );
         self.hole(&why, intake);
     }
@@ -166,7 +220,7 @@ impl Follower<'_> {
         (file.place, file.closed) = (Place::Gone, true);
         let why = format!(
             "`{}` was truncated or removed, and what may have been written to it behind line {} could not be found",
-            file.path.display(),
+            file.name,
             file.mark.line - 1,
         );
         self.hole(&why, intake);
@@ -227,22 +281,34 @@ pub(super) fn is_too_many(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
-/// What stands in the folder of a path.
-fn entries(path: &Path) -> impl Iterator<Item = fs::DirEntry> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::read_dir(folder).into_iter().flatten().flatten()
-}
+/// What stands in folders, by inode, to find what was renamed there to what the glob does not match. Each is read once
+/// in a look.
+#[derive(Default)]
+struct Folders(HashMap<PathBuf, BTreeMap<u64, PathBuf>>);
 
-/// A file that was renamed within its folder to what the glob does not match.
-fn search(file: &File) -> Option<Bytes> {
-    let renamed = entries(&file.path).find(|entry| entry.ino() == file.id.inode)?;
-    let mut bytes = Bytes::open(&renamed.path()).ok()?;
-    let same = Id::of(&bytes.metadata().ok()?) == file.id && file.mark.confirm(&mut bytes).ok()?.is_some();
-    same.then_some(bytes)
+impl Folders {
+    /// The folder in which a path lies.
+    fn of(&mut self, path: &Path) -> &BTreeMap<u64, PathBuf> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let read = || fs::read_dir(folder).into_iter().flatten().flatten().map(|e| (e.ino(), e.path())).collect();
+        self.0.entry(folder.to_owned()).or_insert_with(read)
+    }
+
+    fn find(&mut self, file: &mut File) -> Option<Bytes> {
+        let mut bytes = Bytes::open(self.of(&file.path).get(&file.id.inode)?).ok()?;
+        file.begins_right = false;
+        let same = Id::of(&bytes.metadata().ok()?) == file.id && file.confirm(&mut bytes).ok()?.is_some();
+        same.then_some(bytes)
+    }
 }
 
 /// Whether a file with this behind the name of a log is one that was rotated: `.1`, `-20260302.gz`.
 fn is_rotation(suffix: &str) -> bool {
-    let number = ["gz", "zst", "bz2", "xz"].iter().find_map(|end| suffix.strip_suffix(end)).unwrap_or(suffix);
+    let number = suffix.rsplit_once('.').filter(|(_, end)| is_packed_ending(OsStr::new(end)));
+    let number = number.map_or(suffix, |(number, _)| number);
     number.contains(|c: char| c.is_ascii_digit()) && number.chars().all(|c| c.is_ascii_digit() || ".-_T".contains(c))
+}
+
+fn is_packed_ending(end: &OsStr) -> bool {
+    ["gz", "zst", "bz2", "xz"].iter().any(|known| end == *known)
 }

@@ -63,6 +63,8 @@ const RACY: Span = Span::seconds(1);
 const FILES_MAX: usize = 16_384;
 /// So many files that went away are remembered, in case they come back.
 const GONE_MAX: usize = 1_024;
+/// At so many paths a rotation that nobody saw is remembered; beyond, it may be told once more.
+const SUSPECTED_MAX: usize = 256;
 /// So many files are held open, those that changed last.
 const OPEN_MAX: usize = 256;
 /// So many troubles are told at once; the others are counted.

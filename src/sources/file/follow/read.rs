@@ -1,9 +1,9 @@
 //! Reads on in one file, from the place that was reached.
 
 use super::bytes::{Bytes, Filled};
-use super::files::{File, Id, Place};
+use super::files::{File, Id, Place, Stamp};
 use super::look::is_too_many;
-use super::mark::Mark;
+use super::mark::{Front, Mark};
 use super::{BLOCK_BYTES, FILE_ROUND_MAX_BYTES, Follower, Halt, OPEN_MAX, Options, QUOTE_MAX_WAIT, SETTLE};
 use crate::model::time::Time;
 use crate::sources::file::cut_csv;
@@ -78,11 +78,16 @@ impl Follower<'_> {
         }
         if matches!(reached, Ok(Reached::AnotherText)) {
             self.files.begin_anew(index, self.round);
+            if let Some(fresh) = self.files.all.last_mut() {
+                // It became another one after it was looked at.
+                (fresh.stamp, fresh.changed) = (Stamp::default(), Time::MAX);
+            }
         }
         reached
     }
 
-    /// Opens a file where it is not open; false if another one stands at its place by now.
+    /// Opens a file where it is not open; false if another one stands at its place by now. Whether that is the text
+    /// that was read is not looked at, see [`File::confirm`].
     pub(super) fn open(&mut self, index: usize) -> io::Result<bool> {
         let file = &mut self.files.all[index];
         // How a file is packed cannot be told before it has its first bytes.
@@ -100,6 +105,7 @@ impl Follower<'_> {
         let file = &mut self.files.all[index];
         let same = Id::of(&bytes.metadata()?) == file.id;
         file.bytes = same.then_some(bytes);
+        file.begins_right = false;
         Ok(same)
     }
 
@@ -134,7 +140,7 @@ impl Follower<'_> {
                 filled => filled?,
             };
             // Looked at after the reading: what was read is the text that was expected.
-            let Some(before) = file.mark.confirm(bytes)? else { return Ok(Reached::AnotherText) };
+            let Some(before) = file.confirm(bytes)? else { return Ok(Reached::AnotherText) };
             file.closed = false;
             let behind = file.behind(self.options, filled.ends, packed, at);
             let done = self.take(index, filled, behind, before, intake);
@@ -197,17 +203,17 @@ impl Follower<'_> {
         pieces.clear();
         let data = &buffer[..filled.count];
         let file = &mut self.files.all[index];
-        let first = file.mark == Mark::START && data.starts_with(BYTE_ORDER_MARK);
-        let front = if first { BYTE_ORDER_MARK.len() } else { 0 };
         let mut splitter = Splitter { framing: self.options.framing, line: file.mark.line, header: file.header.take() };
-        let mut done = if file.passing {
+        let mut front = 0;
+        if file.passing {
             let end = memchr::memchr(b'\n', data);
+            front = end.map_or(data.len(), |end| end + 1);
             splitter.line += u64::from(end.is_some());
             file.passing = end.is_none();
-            end.map_or(data.len(), |end| end + 1)
-        } else {
-            front + splitter.split(&data[front..], behind, &mut pieces)
-        };
+        } else if file.mark == Mark::START && data.starts_with(BYTE_ORDER_MARK) {
+            front = BYTE_ORDER_MARK.len();
+        }
+        let mut done = front + splitter.split(&data[front..], behind, &mut pieces);
         if let Some(begins) = &self.options.begins
             && let Some((start, line)) = join_lines(&mut pieces, &data[front..], begins, behind == Behind::More)
         {
@@ -278,6 +284,14 @@ impl Options {
 }
 
 impl File {
+    /// The bytes before the mark, if this is the text that was read. How it begins is looked at when it was opened.
+    pub(super) fn confirm(&mut self, bytes: &mut Bytes) -> io::Result<Option<Vec<u8>>> {
+        if !self.begins_right {
+            self.begins_right = self.mark == Mark::START || Front::of(bytes)?.leads_to(&self.mark);
+        }
+        if self.begins_right { self.mark.confirm(bytes) } else { Ok(None) }
+    }
+
     /// What may follow the bytes that were read.
     fn behind(&self, options: &Options, ends: bool, packed: bool, at: Time) -> Behind {
         let waited = match options.framing {

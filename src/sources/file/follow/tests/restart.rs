@@ -55,10 +55,11 @@ fn a_log_that_is_gone_after_a_restart_leaves_a_hole_unless_it_was_done_with() {
     story.remove("app.log.1");
     assert_eq!(story.rounds(3), Vec::<String>::new(), "it was rotated and at rest");
     story.restart();
-    story.remove("app.log");
     story.append("app.log.new", "c\n");
-    let said = first_words(story.rounds(3));
-    assert_eq!(said, ["app.log.new:1 c", "hole: `app.log`"]);
+    story.remove("app.log");
+    let mut said = first_words(story.rounds(3));
+    said.sort();
+    assert_eq!(said, ["app.log.new:1 c", "hole: `app.log#2`"]);
 }
 
 #[test]
