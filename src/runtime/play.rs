@@ -259,6 +259,10 @@ impl<'r, 's> Player<'r, 's> {
         let ahead = ahead(self.recording) as u64;
         let next: Vec<usize> = self.behind.iter().take(FILES_AHEAD_MAX).map(|(_, part)| *part).collect();
         for part in next {
+            // Not one by one: each time that a desk wakes up costs more than a chunk's place in memory.
+            if self.parts[part].asked > self.parts[part].taken + ahead / 2 {
+                continue;
+            }
             while self.parts[part].asked < self.parts[part].taken + ahead {
                 self.parts[part].asked += 1;
                 self.send(Task::Read, part);
