@@ -103,38 +103,34 @@ fn can_grow(how: How) -> bool {
     !matches!(how, How::Bare | How::First)
 }
 
-/// Whether nothing that was not seen could change the answer. What holds is believed of first effects as they were
-/// seen; what does not hold accuses, and so needs all evidence.
+/// Whether nothing that was not seen could change the answer. A first effect is what was seen, gaps or not, as in every
+/// check that judges what is there; what counts, sums up or came last speaks of all effects, and so of those that are not.
 fn sure(case: &Case<'_>, program: &HoldsProgram, holds: bool, state: State) -> Known {
-    needed(program, holds).fold(Known::YES, |known, input| {
-        let (from, to) = unseen(case, input, state);
-        known.and(case.absent(input.step, from, to))
+    program.uses().iter().fold(Known::YES, |known, input| match unseen(case, input, state) {
+        Some((from, to)) => known.and(case.absent(input.step, from, to)),
+        None if holds => known,
+        None => known.and(case.passed([input.step], state.until)),
     })
 }
 
-/// The inputs of which an answer needs evidence.
-fn needed(program: &HoldsProgram, holds: bool) -> impl Iterator<Item = &Use> {
-    program.uses().iter().filter(move |u| !holds || can_grow(u.how))
-}
-
-/// Where a record of the step that was not seen could change the input.
+/// Where a record of the step that was not seen could change the input; nowhere, where it is that of a first effect.
 ///
 /// ```text
 ///  start        first ······ last           until
 ///  ──┼────────────┼───────────┼───────────────┼──
-///    └ first, s.f ┘           └──── last ─────┘
-///    └─────── count, sum, min, max, distinct ─┘    and all, where effects have versions
+///                             └──── last ─────┘
+///    └─────── count, sum, min, max, distinct ─┘    and last, where effects have versions
 /// ```
-fn unseen(case: &Case<'_>, input: &Use, State { at, until }: State) -> (Time, Time) {
+fn unseen(case: &Case<'_>, input: &Use, State { at, until }: State) -> Option<(Time, Time)> {
     let start = given::beginning(case);
-    let mut effects = at.effects(case, input.step).map(|(first, _)| first.time);
-    let (from, to) = match input.how {
-        _ if has_versions(case, input.step) => (start, until),
-        How::Bare | How::First => (start, effects.next().unwrap_or(until)),
-        How::Last => (effects.last().unwrap_or(start), until),
-        _ => (start, until),
+    let from = match input.how {
+        How::Bare | How::First => return None,
+        How::Last if !has_versions(case, input.step) => {
+            at.effects(case, input.step).last().map_or(start, |(first, _)| first.time)
+        }
+        _ => start,
     };
-    (from.min(to), to)
+    Some((from.min(until), until))
 }
 
 /// Whether several records of a step can be one effect, so that one of them changes its fields or its time.
@@ -238,9 +234,9 @@ pub(super) fn tell(
     let state = outcome.deadline.map_or_else(|| State::last(case, program, newest), State::at);
     let at = state.at;
     let said = evaluate(case, program, at);
-    for input in needed(program, said == Some(Ok(true))) {
-        let (from, to) = unseen(case, input, state);
-        story.looked.push(Looked::Within { step: input.step, from, to });
+    for input in program.uses() {
+        let looked = unseen(case, input, state).map(|(from, to)| Looked::Within { step: input.step, from, to });
+        story.looked.extend(looked);
     }
     let values = listed(program.uses().iter().map(|input| told(case, input, at)), "and");
     story.summary = match said {

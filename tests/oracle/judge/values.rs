@@ -126,14 +126,12 @@ fn grows(how: How) -> bool {
 fn input_known(view: &View, used: &Use, effects: &[Effect], moment: Time) -> Known {
     let step = &view.flow().steps[used.step as usize];
     let versions = step.dedupe_by.is_some() || view.case.plan.sources[step.source as usize].carries == Carries::Rows;
-    let time = |effect: Option<&Effect>| effect.map(Effect::time);
-    let (after, before) = match (used.how, versions) {
-        (How::Bare | How::First, false) => (None, time(effects.first())),
-        (How::Last, false) => (time(effects.last()), None),
-        _ => (None, None),
+    let from = match used.how {
+        How::Bare | How::First => return view.passed(&[used.step], moment),
+        How::Last if !versions => effects.last().map(Effect::time),
+        _ => None,
     };
-    let to = before.unwrap_or(moment);
-    view.cov(used.step, after.unwrap_or_else(|| beginning(view)).min(to), to)
+    view.cov(used.step, from.unwrap_or_else(|| beginning(view)).min(moment), moment)
 }
 
 /// Whether it holds as things stood at a moment: `None` where it is not to be judged yet, `Some(None)` where the
