@@ -1,6 +1,7 @@
 //! Read-only taps on systems: they yield records and what can be known of their completeness.
 //!
-//! [`mod@file`] reads recordings: plain, compressed or piped, cut into records with the places where they stand.
+//! [`mod@file`] reads recordings, plain, compressed or piped, cut into records with the places where they stand, and
+//! follows logs.
 //! [`live`] is the contract of those that follow a system for as long as it runs.
 //! What a record means is none of a source's business; extract decodes it.
 

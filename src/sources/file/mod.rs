@@ -1,4 +1,5 @@
-//! Recordings on disk: which files a path means, how they are opened, how they are cut into records.
+//! Files on disk: which ones a path means, how they are opened, how they are cut into records; as recordings, which are
+//! there as a whole, and followed while they are written to ([`follow`]).
 //!
 //! ```text
 //! locate ─▶ files ─▶ open: gzip, zstd, plain, pipe ─▶ cut: lines, CSV records, whole documents ─▶ Chunk

@@ -18,7 +18,8 @@ impl Follower<'_> {
     pub(super) fn read_document(&mut self, index: usize, at: Time, intake: &mut dyn Intake) -> io::Result<()> {
         let file = &mut self.files.all[index];
         if file.is_read() || file.mute > 0 {
-            (file.read, file.closed) = (Some(file.stamp), true);
+            // What was there before the start is not wanted, unless it changes.
+            (file.read, file.closed, file.mute) = (Some(file.stamp), true, 0);
             file.is_whole(at);
             return Ok(());
         }

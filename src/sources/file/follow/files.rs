@@ -186,6 +186,11 @@ impl File {
         self.read == Some(self.stamp)
     }
 
+    /// Whether it is not known yet if its text is that of a known file.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.is_intact() && self.mark == Mark::START && !self.decided && self.copy_of.is_none() && self.stamp.size > 0
+    }
+
     /// Whether it is not known yet if this is the text that was read.
     pub(super) fn is_unconfirmed(&self) -> bool {
         self.mark != Mark::START && !self.is_read() && !self.begins_right

@@ -27,21 +27,13 @@ impl Follower<'_> {
             return;
         }
         self.check_copies();
-        let candidates: Vec<usize> = self.candidates();
-        for index in 0..self.files.all.len() {
-            let file = &mut self.files.all[index];
-            // Until its text has been looked at, a number that is known may be another file's by now.
-            self.undecided |= file.place == Place::Listed && file.is_unconfirmed();
-            let is_open_question = file.is_intact()
-                && file.mark == Mark::START
-                && !file.decided
-                && file.copy_of.is_none()
-                && file.stamp.size > 0;
-            if !is_open_question {
-                continue;
-            }
+        // Until its text has been looked at, a number that is known may be another file's by now.
+        self.undecided = self.files.all.iter().any(|file| file.place == Place::Listed && file.is_unconfirmed());
+        let questions: Vec<usize> = (0..self.files.all.len()).filter(|i| self.files.all[*i].is_unknown()).collect();
+        let candidates = if questions.is_empty() { Vec::new() } else { self.candidates() };
+        for index in questions {
             if candidates.is_empty() {
-                file.decided = true;
+                self.files.all[index].decided = true;
             } else if let Err(error) = self.relate_one(index, &candidates, at, intake) {
                 self.undecided = true;
                 if error.kind() != io::ErrorKind::NotFound {
@@ -87,38 +79,51 @@ impl Follower<'_> {
             self.undecided = true;
             return Ok(());
         }
-        let file = &mut self.files.all[index];
-        let Some(mut bytes) = file.bytes.take() else { return Ok(()) };
+        let Some(mut bytes) = self.files.all[index].bytes.take() else { return Ok(()) };
+        let continued = self.relate_text(index, &mut bytes, candidates, at, intake);
+        // There may be many such files; what cannot be opened again stays open.
+        if self.files.all[index].place == Place::Detached || matches!(continued, Ok(Some(_))) {
+            self.files.all[index].bytes = Some(bytes);
+        }
+        if let Some(known) = continued? {
+            self.tell_truncated(known, intake);
+            self.files.continue_in(known, index);
+        }
+        Ok(())
+    }
+
+    /// Compares a text with those that are known; which of them goes on in it.
+    fn relate_text(
+        &mut self,
+        index: usize,
+        bytes: &mut Bytes,
+        candidates: &[usize],
+        at: Time,
+        intake: &mut dyn Intake,
+    ) -> io::Result<Option<usize>> {
         let packed = bytes.is_packed();
-        if packed && !file.settled(at) {
+        if packed && !self.files.all[index].settled(at) {
             // What is packed is read as a whole, and it may still be written to.
             self.undecided = true;
-            return Ok(());
+            return Ok(None);
         }
-        let kin = self.kin(index, &mut bytes, candidates);
-        let (alike, length) = match kin {
+        let (alike, length) = match self.alike(index, bytes, candidates) {
             // A packed file that is torn is told when it is read.
             Err(_) if packed => (Vec::new(), 0),
-            kin => kin?,
+            found => found?,
         };
-        self.files.all[index].decided = true;
         for known in alike {
             if self.is_intact(known)? {
-                if self.holds_no_more(&mut bytes, length, known)? {
-                    let of = self.files.all[known].name.clone();
-                    let file = &mut self.files.all[index];
-                    file.decided = false;
-                    file.copy_of = Some(Copy { of, stamp: file.stamp, length });
-                    return Ok(());
+                if self.holds_no_more(bytes, length, known)? {
+                    let (of, stamp) = (self.files.all[known].name.clone(), self.files.all[index].stamp);
+                    self.files.all[index].copy_of = Some(Copy { of, stamp, length });
+                    return Ok(None);
                 }
                 continue;
             }
             let Mark { offset, .. } = self.files.all[known].mark;
-            if self.files.all[known].mark.confirm(&mut bytes)?.is_some() {
-                self.files.all[index].bytes = Some(bytes);
-                self.tell_truncated(known, intake);
-                self.files.continue_in(known, index);
-                return Ok(());
+            if self.files.all[known].mark.confirm(bytes)?.is_some() {
+                return Ok(Some(known));
             }
             if length < offset && matches!(self.files.all[known].place, Place::Missing(_)) {
                 self.files.all[index].mute = length;
@@ -126,8 +131,8 @@ impl Follower<'_> {
                 break;
             }
         }
-        self.files.all[index].bytes = Some(bytes);
-        Ok(())
+        self.files.all[index].decided = true;
+        Ok(None)
     }
 
     /// A log that was truncated may have been written to after it was copied.
@@ -141,7 +146,7 @@ impl Follower<'_> {
     }
 
     /// The files that begin like this one, those with most text first, and how long this one is.
-    fn kin(&self, index: usize, bytes: &mut Bytes, candidates: &[usize]) -> io::Result<(Vec<usize>, u64)> {
+    fn alike(&self, index: usize, bytes: &mut Bytes, candidates: &[usize]) -> io::Result<(Vec<usize>, u64)> {
         let front = Front::of(bytes)?;
         let is_alike = |known: &usize| *known != index && front.leads_to(&self.files.all[*known].mark);
         let alike: Vec<usize> = candidates.iter().copied().filter(is_alike).collect();

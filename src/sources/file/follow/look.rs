@@ -54,17 +54,14 @@ impl Follower<'_> {
         let known = self.known();
         let before = self.looked.unwrap_or(Time::MIN);
         let (mut listed, mut fresh) = (HashSet::new(), BTreeSet::new());
+        let mut beyond = 0;
         let mut counted = self.files.all.iter().filter(|f| f.counts()).count();
         for (path, metadata) in found.into_iter().filter(|(_, metadata)| metadata.is_file()) {
             let id = Id::of(&metadata);
             if !listed.insert(id) {
                 continue;
             }
-            if let Some(&index) = known.get(&id) {
-                if !self.files.all[index].counts() {
-                    // Its number may be all that is known of it.
-                    fresh.insert(path.clone());
-                }
+            if let Some(index) = known.get(&id).copied().filter(|index| self.trusts(*index, &path, &metadata)) {
                 self.recognize(index, path, &metadata, at);
             } else if counted < FILES_MAX {
                 counted += 1;
@@ -79,16 +76,39 @@ impl Follower<'_> {
                 }
                 self.files.all.push(file);
             } else {
-                let path = &self.options.path;
-                self.troubles
-                    .push(format!("more than {FILES_MAX} files match `{path}`; narrow it, or remove old files"));
-                break;
+                beyond += 1;
             }
+        }
+        if beyond > 0 {
+            let path = &self.options.path;
+            self.troubles.push(format!(
+                "{beyond} files that match `{path}` are not read, since more than {FILES_MAX} do; narrow the path, or \
+                 remove old files"
+            ));
         }
         (listed, fresh)
     }
 
-    /// A file with a number that is known.
+    /// Whether a file with a number that is known is the known file. Of one that was done with, the number may have been
+    /// given to another: then its text decides, as for any file that is new.
+    fn trusts(&mut self, index: usize, path: &Path, metadata: &Metadata) -> bool {
+        let before = self.looked.unwrap_or(Time::MIN);
+        let file = &mut self.files.all[index];
+        let stamp = Stamp::of(metadata);
+        let trusted = match self.options.framing {
+            Framing::Document => file.counts() || file.read == Some(stamp),
+            Framing::Lines | Framing::Csv { .. } => {
+                let unchanged = file.stamp == stamp || file.read == Some(stamp);
+                file.counts() && (file.path == path || unchanged || !file.is_done(before))
+            }
+        };
+        if !trusted {
+            (file.id, file.place, file.bytes) = (Id::default(), Place::Gone, None);
+        }
+        trusted
+    }
+
+    /// Takes in a known file.
     fn recognize(&mut self, index: usize, path: PathBuf, metadata: &Metadata, at: Time) {
         let before = self.looked.unwrap_or(Time::MIN);
         let is_document = self.options.framing == Framing::Document;
@@ -98,8 +118,6 @@ impl Follower<'_> {
         }
         file.place = Place::Listed;
         if file.path != path {
-            // Where it was done with, this may be another file that was given its number.
-            file.closed |= file.is_done(before);
             self.doubt |= !is_document;
             file.moved = file.name != path.display().to_string();
             file.path = path;

@@ -5,6 +5,7 @@ mod random;
 mod records;
 mod restart;
 mod rotation;
+mod writer;
 
 use super::{Follower, Halt, Options, Start, cursor};
 use crate::model::time::{Span, Time};
@@ -13,7 +14,7 @@ use crate::sources::live::{Intake, Record, Stopped};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// The clock of the stories begins in the year 2100, so that nothing looks as if its attributes were changed after it
@@ -197,9 +198,4 @@ fn long(word: &str) -> String {
 
 fn first_words(said: Vec<String>) -> Vec<String> {
     said.into_iter().map(|what| what.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ")).collect()
-}
-
-fn is_root() -> bool {
-    fs::read(Path::new("/proc/self/status"))
-        .is_ok_and(|status| String::from_utf8_lossy(&status).contains("\nUid:\t0\t"))
 }

@@ -138,3 +138,20 @@ fn a_beginning_at_the_end_keeps_the_numbers_of_the_lines() {
     story.append("app.log", "f\n");
     assert_eq!(story.round(), ["app.log:5 f", "whole"]);
 }
+
+#[test]
+fn documents_and_packed_files_that_are_there_before_the_start_are_not_read_unless_they_change() {
+    let mut story = Story::with("*", |o| (o.framing, o.start) = (Framing::Document, Start::End));
+    story.append("a", "before");
+    assert_eq!(story.round(), ["whole"]);
+    story.restart();
+    story.append("a", " and after");
+    assert_eq!(story.rounds(3), ["a#2:1 before and after"]);
+    let mut story = Story::with("*.gz", |o| o.start = Start::End);
+    story.append("plain", "before\n");
+    story.gzip("plain", "a.gz");
+    assert_eq!(story.rounds(5), Vec::<String>::new());
+    story.restart();
+    story.rename("a.gz", "b.gz");
+    assert_eq!(story.rounds(5), Vec::<String>::new());
+}
