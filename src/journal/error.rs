@@ -89,7 +89,7 @@ pub enum Error {
     /// As much is buffered as may be.
     #[error("{bytes_max} bytes wait to be committed, and no more may: commit before the next append")]
     BufferFull {
-        /// The limit, [`Options::buffer_bytes_max`](super::Options::buffer_bytes_max).
+        /// The limit, `Options::buffer_bytes_max`.
         bytes_max: usize,
     },
     /// A single entry beyond the limit.

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 pub struct Document<'a> {
     pub(super) text: &'a str,
     pub(super) found: &'a [Found],
-    /// Which of the cases given to [`Needs::narrow`] it is.
+    /// Which of the cases given to [`Needs::narrow`](super::Needs::narrow) it is.
     pub case: Case,
 }
 

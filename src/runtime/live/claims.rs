@@ -10,6 +10,9 @@
 //!
 //! Progress is earned by proofs alone. A record's own time proves nothing about the others while parts are read at
 //! different speeds; it only shows where a recorded past begins, and where a hole ends.
+//!
+//! With `silence`, to have said nothing for longer is a hole. So long as it is not longer, nobody knows whether the
+//! source is quiet or dead: progress waits at the newest record.
 
 use crate::engine::Input;
 use crate::model::SourceId;
@@ -26,16 +29,29 @@ pub struct Clock {
     pub progress: Option<Time>,
 }
 
+/// What is declared of a source.
+#[derive(Clone, Debug, Default)]
+pub struct Pace {
+    /// How far clocks may differ.
+    pub clock_skew: Span,
+    /// What was there before the watch is read as well.
+    pub from_beginning: bool,
+    /// To have said nothing for longer is a hole.
+    pub silence: Option<Span>,
+    /// Known holes: from, to, both included.
+    pub gaps: Vec<(Time, Time)>,
+}
+
 /// Follows one live source.
 #[derive(Debug)]
 pub struct Claims {
     /// The source's own first.
     clocks: Vec<Clock>,
-    clock_skew: Span,
-    /// What was there before the watch is read as well.
-    from_beginning: bool,
+    pace: Pace,
+    /// The oldest and the newest record.
     oldest: Option<Time>,
-    /// The newest proof that was not told yet.
+    newest: Option<Time>,
+    /// The newest proof.
     proof: Option<Time>,
     /// A hole whose other side has not been seen, told for every clock as beginning at its progress.
     hole: Option<Hole>,
@@ -47,21 +63,23 @@ struct Hole {
     /// Where it begins, by each clock; `None` before the watch has begun.
     from: Vec<Option<Time>>,
     told: bool,
+    /// The source said nothing for too long: only a record ends it.
+    silent: bool,
     /// The time of the first record or proof behind it.
     end: Option<Time>,
 }
 
 impl Claims {
     /// Follows a source from where its clocks stand.
-    pub fn new(clocks: Vec<Clock>, clock_skew: Span, from_beginning: bool) -> Claims {
-        let (oldest, proof, hole) = (None, None, None);
-        Claims { clocks, clock_skew, from_beginning, oldest, proof, hole, beyond_lateness: 0 }
+    pub fn new(clocks: Vec<Clock>, pace: Pace) -> Claims {
+        Claims { clocks, pace, oldest: None, newest: None, proof: None, hole: None, beyond_lateness: 0 }
     }
 
     /// A record with its event time.
     #[inline]
     pub fn record(&mut self, time: Time) {
         self.oldest = Some(self.oldest.map_or(time, |oldest| oldest.min(time)));
+        self.newest = self.newest.max(Some(time));
         if self.clocks[0].progress.is_some_and(|progress| time < progress) {
             self.beyond_lateness += 1;
         }
@@ -73,8 +91,8 @@ impl Claims {
     /// All that happened before `at` and was visible then has been delivered.
     pub fn caught_up(&mut self, at: Time) {
         self.proof = self.proof.max(Some(at));
-        if let Some(hole) = &mut self.hole {
-            hole.end.get_or_insert(at + self.clock_skew + self.clock_skew);
+        if let Some(hole) = self.hole.as_mut().filter(|hole| !hole.silent) {
+            hole.end.get_or_insert(at + self.pace.clock_skew + self.pace.clock_skew);
         }
     }
 
@@ -83,11 +101,13 @@ impl Claims {
         match &mut self.hole {
             // One more before the other side of the first was told: they are one.
             Some(hole) => hole.end = None,
-            None => {
-                let from = self.clocks.iter().map(|clock| clock.progress).collect();
-                self.hole = Some(Hole { from, told: false, end: None });
-            }
+            None => self.open_hole(false),
         }
+    }
+
+    fn open_hole(&mut self, silent: bool) {
+        let from = self.clocks.iter().map(|clock| clock.progress).collect();
+        self.hole = Some(Hole { from, told: false, silent, end: None });
     }
 
     /// The clocks that are read off the source.
@@ -102,34 +122,63 @@ impl Claims {
 
     /// Tells what has changed since the last time: holes before the progress that they spoil.
     pub fn report(&mut self, out: &mut Vec<Input>) {
-        if let Some(hole) = &mut self.hole {
-            if !hole.told || hole.end.is_some() {
-                for (clock, from) in self.clocks.iter().zip(&hole.from) {
-                    // What was lost before the watch began is unknown anyway.
-                    let Some(from) = *from else { continue };
-                    let to = hole.end.map(|end| end + clock.lateness);
-                    out.push(Input::Gap { source: clock.source, from, to: to.map(|to| to.max(from)) });
-                }
-                hole.told = true;
-            }
-            if hole.end.is_some() {
-                self.hole = None;
-            }
-        }
-        let Some(proof) = self.proof.take() else { return };
-        for clock in &mut self.clocks {
+        let reached = self.reached();
+        self.tell_hole(out);
+        let Some(reached) = reached else { return };
+        for (index, clock) in self.clocks.iter_mut().enumerate() {
             if clock.progress.is_none() {
-                let watched = proof + self.clock_skew + self.clock_skew;
-                let recorded = self.oldest.filter(|_| self.from_beginning).map(|oldest| oldest + clock.lateness);
-                out.push(Input::Begins { source: clock.source, at: recorded.map_or(watched, |at| at.min(watched)) });
+                out.push(Input::Begins { source: clock.source, at: begins(clock, &self.pace, reached, self.oldest) });
+                for &(from, to) in &self.pace.gaps {
+                    let more = if index == 0 { Span::ZERO } else { clock.lateness };
+                    out.push(Input::Gap { source: clock.source, from: from - more, to: Some(to + more) });
+                }
             }
-            let to = proof - clock.lateness;
+            let to = reached - clock.lateness;
             if clock.progress.is_none_or(|progress| progress < to) {
                 clock.progress = Some(to);
                 out.push(Input::Progress { source: clock.source, to });
             }
         }
     }
+
+    /// Up to where everything has been delivered: as proven, but while nobody knows whether the source is quiet or
+    /// dead, up to its newest record.
+    fn reached(&mut self) -> Option<Time> {
+        let proof = self.proof?;
+        let Some(silence) = self.pace.silence else { return Some(proof) };
+        let newest = *self.newest.get_or_insert(proof);
+        if proof.since(newest) <= silence {
+            return Some(proof.min(newest));
+        }
+        if self.hole.is_none() {
+            self.open_hole(true);
+        }
+        Some(proof)
+    }
+
+    fn tell_hole(&mut self, out: &mut Vec<Input>) {
+        let Some(hole) = &mut self.hole else { return };
+        if hole.told && hole.end.is_none() {
+            return;
+        }
+        for (clock, from) in self.clocks.iter().zip(&hole.from) {
+            // What was lost before the watch began is unknown anyway.
+            let Some(from) = *from else { continue };
+            let to = hole.end.map(|end| (end + clock.lateness).max(from));
+            out.push(Input::Gap { source: clock.source, from, to });
+        }
+        hole.told = true;
+        if hole.end.is_some() {
+            self.hole = None;
+        }
+    }
+}
+
+/// From where on a clock's source is covered: from its first proof, or from the oldest record of what was there before.
+fn begins(clock: &Clock, pace: &Pace, first_proof: Time, oldest: Option<Time>) -> Time {
+    let watched = first_proof + pace.clock_skew + pace.clock_skew;
+    let recorded = oldest.filter(|_| pace.from_beginning).map(|oldest| oldest + clock.lateness);
+    recorded.map_or(watched, |at| at.min(watched))
 }
 
 #[cfg(test)]
@@ -138,7 +187,8 @@ mod tests {
 
     fn claims(from_beginning: bool) -> Claims {
         let clock = |source, lateness| Clock { source, lateness: Span(lateness), progress: None };
-        Claims::new(vec![clock(0, 5), clock(1, 7)], Span(1), from_beginning)
+        let pace = Pace { clock_skew: Span(1), from_beginning, ..Pace::default() };
+        Claims::new(vec![clock(0, 5), clock(1, 7)], pace)
     }
 
     fn told(claims: &mut Claims) -> String {
@@ -198,5 +248,36 @@ mod tests {
         assert_eq!(told(&mut claims), "0 gap 35‥, 1 gap 33‥, 0 to 45, 1 to 43", "its other side is not seen yet");
         claims.caught_up(Time(60));
         assert_eq!(told(&mut claims), "0 gap 35‥67, 1 gap 33‥69, 0 to 55, 1 to 53");
+    }
+
+    #[test]
+    fn while_it_may_be_dead_progress_waits_and_too_long_a_silence_is_a_hole() {
+        let clock = Clock { source: 0, lateness: Span(5), progress: None };
+        let pace = Pace { clock_skew: Span(1), silence: Some(Span(30)), ..Pace::default() };
+        let mut claims = Claims::new(vec![clock], pace);
+        claims.caught_up(Time(100));
+        assert_eq!(told(&mut claims), "0 begins 102, 0 to 95");
+        claims.record(Time(110));
+        claims.caught_up(Time(140));
+        assert_eq!(told(&mut claims), "0 to 105", "quiet, or dead since 110");
+        claims.caught_up(Time(141));
+        assert_eq!(told(&mut claims), "0 gap 105‥, 0 to 136", "dead");
+        claims.caught_up(Time(200));
+        assert_eq!(told(&mut claims), "0 to 195", "still");
+        claims.record(Time(190));
+        claims.caught_up(Time(201));
+        assert_eq!(told(&mut claims), "0 gap 105‥195", "it speaks again");
+        claims.record(Time(205));
+        claims.caught_up(Time(206));
+        assert_eq!(told(&mut claims), "0 to 200");
+    }
+
+    #[test]
+    fn declared_holes_are_told_when_the_watch_begins() {
+        let clock = |source, lateness| Clock { source, lateness: Span(lateness), progress: None };
+        let pace = Pace { gaps: vec![(Time(50), Time(60))], ..Pace::default() };
+        let mut claims = Claims::new(vec![clock(0, 5), clock(1, 7)], pace);
+        claims.caught_up(Time(10));
+        assert_eq!(told(&mut claims), "0 begins 10, 0 gap 50‥60, 0 to 5, 1 begins 10, 1 gap 43‥67, 1 to 3");
     }
 }

@@ -1,7 +1,7 @@
 //! Where one live source puts what it has: records are decoded and matched at once, on the source's own thread, and
 //! what they come to goes to the lane in deliveries.
 
-use super::claims::{Claims, Clock};
+use super::claims::{Claims, Clock, Pace};
 use super::entry::{Claim, Delivery};
 use super::status::SourceStatus;
 use crate::config::SourceConfig;
@@ -63,13 +63,19 @@ impl Desk {
     ) -> Desk {
         let Known { source, parts: names, clocks } = known;
         let parts = names.iter().zip(0..).map(|(name, number)| (name.clone(), number)).collect();
-        let from_beginning = config.file.from_beginning;
+        let file = &config.file;
+        let pace = Pace {
+            clock_skew: plan.clock_skew,
+            from_beginning: file.from_beginning,
+            silence: file.pacing.silence,
+            gaps: file.gaps.clone(),
+        };
         Desk {
             name: config.name.clone(),
             extractor: Extractor::new(plan, &config.name, &config.file.decoding),
             undecodable_is_gap: config.file.pacing.undecodable_is_gap,
             latest_skew: plan.clock_skew,
-            claims: Claims::new(clocks, plan.clock_skew, from_beginning),
+            claims: Claims::new(clocks, pace),
             source,
             parts,
             delivered_parts: names.len(),
