@@ -131,12 +131,13 @@ impl Default for Options {
 }
 
 impl Options {
-    fn segment_bytes_max(&self) -> u64 {
-        self.segment_bytes_max.min(SEGMENT_BYTES_LIMIT)
-    }
-
-    fn buffer_bytes_max(&self) -> usize {
-        self.buffer_bytes_max.min(BUFFER_BYTES_LIMIT)
+    /// What of it is possible.
+    fn within_limits(self) -> Options {
+        Options {
+            segment_bytes_max: self.segment_bytes_max.min(SEGMENT_BYTES_LIMIT),
+            buffer_bytes_max: self.buffer_bytes_max.min(BUFFER_BYTES_LIMIT),
+            ..self
+        }
     }
 }
 

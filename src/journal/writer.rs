@@ -88,7 +88,7 @@ impl Active {
         let bytes = mem::take(&mut self.buffer);
         let mut group =
             Group { segment: self.segment.clone(), offset: self.offset, bytes, end: self.next(), seals: None };
-        let full = group.end_offset() >= options.segment_bytes_max() || self.index.words() >= options.segment_keys_max;
+        let full = group.end_offset() >= options.segment_bytes_max || self.index.words() >= options.segment_keys_max;
         if full {
             let next = Active::begin(folder, group.end, now_ns, buffer);
             group.seals = Some(mem::replace(self, next).index);
@@ -118,7 +118,7 @@ impl Journal {
         if bytes > ENTRY_BYTES_MAX {
             return Err(Error::EntryTooLarge { bytes, bytes_max: ENTRY_BYTES_MAX });
         }
-        let bytes_max = self.options.buffer_bytes_max();
+        let bytes_max = self.options.buffer_bytes_max;
         if !self.active.is_empty() && self.active.buffer.len() + bytes > bytes_max {
             return Err(Error::BufferFull { bytes_max });
         }
