@@ -1,8 +1,8 @@
 //! The journal alone: what an observation costs to keep, how fast a lane comes back, what a lookup takes.
 //!
-//! `cargo bench --bench journal -- [OBSERVATIONS=4000000] [AN_ENTRY=300] [FOLDER]` appends entries of so many observations of
-//! 60 to 100 bytes, each with one key or two, and commits every entry. Without a folder a temporary one is
-//! taken; its disk is what the syncs wait for, and a folder in memory (/dev/shm) shows the journal's own work.
+//! `cargo bench --bench journal -- [OBSERVATIONS=4000000] [AN_ENTRY=300] [FOLDER]` appends entries of so many
+//! observations of 60 to 100 bytes, each with one key or two, and commits them in groups. Without a folder a
+//! temporary one is taken; its disk is what the syncs wait for, and a folder in memory (/dev/shm) shows the journal's own work.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -79,7 +79,8 @@ fn in_place(folder: &Path, options: Options, batches: &[Batch], entries: u64, ob
     let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let total = (entries * observations) as f64;
     println!(
-        "{total} observations, {observations} an entry, {} a group: {:.3} µs CPU each, {:.0} groups/s, {:.2} million/s, {:.1} bytes each and {:.1} of index",
+        "{total} observations, {observations} an entry, {} a group: {:.3} µs CPU each, {:.0} groups/s, \
+         {:.2} million/s, {:.1} bytes each and {:.1} of index",
         a_group * observations,
         cpu * 1e6 / total,
         entries as f64 / a_group as f64 / seconds,
@@ -118,7 +119,8 @@ fn overlapped(folder: &Path, batches: &[Batch], observations: u64, a_second: u64
     drop(to_disk);
     disk.join().expect("no panic");
     println!(
-        "{a_second} observations/s, {observations} an entry, synced on another thread: the lane waited {:.2} ms at most, an entry was durable after {:.0} ms at most",
+        "{a_second} observations/s, {observations} an entry, synced on another thread: \
+         the lane waited {:.2} ms at most, an entry was durable after {:.0} ms at most",
         longest.as_secs_f64() * 1e3,
         behind.as_secs_f64() * 1e3,
     );

@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 /// The append-only log of one lane, open for writing. It is `Send`, spawns nothing, and waits for the disk
 /// in [`Journal::commit`], [`Journal::retain`], [`Journal::save_snapshot`] and where it reads; never in
-/// [`Journal::append`], [`Journal::begin_commit`] or [`Journal::end_commit`]. What was not committed is gone when it is dropped.
+/// [`Journal::append`], [`Journal::begin_commit`] or [`Journal::end_commit`]. What was not committed is gone
+/// when it is dropped.
 pub struct Journal {
     pub(super) folder: PathBuf,
     pub(super) options: Options,
