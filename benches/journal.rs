@@ -1,10 +1,11 @@
 //! The journal alone: what an observation costs to keep, how fast a lane comes back, what a lookup takes.
 //!
-//! `cargo bench --bench journal -- [OBSERVATIONS=4000000] [AN_ENTRY=300] [FOLDER]` appends entries of so many observations of
-//! 60 to 100 bytes, each with one key or two, and commits every entry. Without a folder a temporary one is
-//! taken; its disk is what the syncs wait for.
+//! `cargo bench --bench journal -- [OBSERVATIONS=4000000] [AN_ENTRY=300] [FOLDER]` appends entries of so many
+//! observations of 60 to 100 bytes, each with one key or two, and commits them in groups. Without a folder a
+//! temporary one is taken; its disk is what the syncs wait for, and a folder in memory (/dev/shm) shows the journal's own work.
 
 use std::hint::black_box;
+use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -14,6 +15,8 @@ use throughline::journal::{Commit, Journal, Options, Reader, Sequence, Synced};
 /// Entries that are committed together where the disk is the bottleneck.
 const ENTRIES_A_GROUP: u64 = 4;
 const LOOKUPS: u64 = 20_000;
+/// Segments of the journal that shows what a lookup costs in a long one.
+const SEGMENTS: u64 = 100;
 
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -61,31 +64,9 @@ fn size(folder: &Path, ending: &str) -> u64 {
         .sum()
 }
 
-/// Appends without a commit, as much as the buffer takes: the part of the cost that is not the disk's.
-fn in_memory(folder: &Path, batches: &[Batch], observations: u64) {
-    let options = Options { buffer_bytes_max: 256 << 20, ..Options::default() };
-    let (mut journal, _) = Journal::open(folder, options, 0).expect("a folder of its own");
-    let mut append_all = |batches: &[Batch]| {
-        for batch in batches {
-            journal.append(0, &batch.keys, &batch.payload).expect("room in the buffer");
-        }
-        journal.next()
-    };
-    // The memory is there already when it is measured.
-    let (warm, measured) = batches.split_at(batches.len() / 2);
-    append_all(warm);
-    let cpu = cpu_seconds();
-    append_all(measured);
-    let total = measured.len() as u64 * observations;
-    println!(
-        "{total} observations, {observations} an entry, appended only: {:.3} µs CPU each",
-        (cpu_seconds() - cpu) * 1e6 / total as f64
-    );
-}
-
 /// Appends and commits in place: the CPU that an observation takes, whatever the disk does meanwhile.
-fn in_place(folder: &Path, batches: &[Batch], entries: u64, observations: u64, a_group: u64) {
-    let mut journal = open(folder);
+fn in_place(folder: &Path, options: Options, batches: &[Batch], entries: u64, observations: u64, a_group: u64) {
+    let (mut journal, _) = Journal::open(folder, options, 0).expect("a folder of its own");
     let (begun, cpu) = (Instant::now(), cpu_seconds());
     for number in 0..entries {
         let batch = &batches[(number % batches.len() as u64) as usize];
@@ -98,7 +79,8 @@ fn in_place(folder: &Path, batches: &[Batch], entries: u64, observations: u64, a
     let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let total = (entries * observations) as f64;
     println!(
-        "{total} observations, {observations} an entry, {} a group: {:.3} µs CPU each, {:.0} groups/s, {:.2} million/s, {:.1} bytes each and {:.1} of index",
+        "{total} observations, {observations} an entry, {} a group: {:.3} µs CPU each, {:.0} groups/s, \
+         {:.2} million/s, {:.1} bytes each and {:.1} of index",
         a_group * observations,
         cpu * 1e6 / total,
         entries as f64 / a_group as f64 / seconds,
@@ -137,10 +119,47 @@ fn overlapped(folder: &Path, batches: &[Batch], observations: u64, a_second: u64
     drop(to_disk);
     disk.join().expect("no panic");
     println!(
-        "{a_second} observations/s, {observations} an entry, synced on another thread: the lane waited {:.2} ms at most, an entry was durable after {:.0} ms at most",
+        "{a_second} observations/s, {observations} an entry, synced on another thread: \
+         the lane waited {:.2} ms at most, an entry was durable after {:.0} ms at most",
         longest.as_secs_f64() * 1e3,
         behind.as_secs_f64() * 1e3,
     );
+}
+
+/// The same bytes in the same groups, written and synced without a journal: what nobody can save.
+fn plain(path: &Path, batches: &[Batch], entries: u64, observations: u64, a_group: u64) {
+    let mut file = std::fs::File::create(path).expect("a folder of its own");
+    let mut group = Vec::new();
+    let cpu = cpu_seconds();
+    for number in 0..entries {
+        let batch = &batches[(number % batches.len() as u64) as usize];
+        group.extend_from_slice(&batch.payload);
+        group.resize(group.len() + batch.keys.len() * 8, 0);
+        if (number + 1) % a_group == 0 {
+            file.write_all(&group).and_then(|()| file.sync_data()).expect("room on the disk");
+            group.clear();
+        }
+    }
+    let total = (entries * observations) as f64;
+    println!("  the same bytes, only written and synced: {:.3} µs CPU each", (cpu_seconds() - cpu) * 1e6 / total);
+}
+
+fn lookups(reader: &Reader, orders: u64) {
+    for (who, kind) in [("keys that nothing of the kind has", Some(9)), ("keys, all their entries read", None)] {
+        let (begun, cpu, mut found) = (Instant::now(), cpu_seconds(), 0);
+        for number in 0..LOOKUPS {
+            let mut lookup = reader.lookup(mix(mix(number) % orders), kind);
+            while lookup.next().expect("sound entries").is_some() {
+                found += 1;
+            }
+        }
+        let each = |seconds: f64| seconds * 1e6 / LOOKUPS as f64;
+        println!(
+            "{LOOKUPS} lookups of {who}: {:.1} µs each ({:.1} µs CPU), {found} entries",
+            each(begun.elapsed().as_secs_f64()),
+            each(cpu_seconds() - cpu),
+        );
+    }
 }
 
 fn reading(folder: &Path, orders: u64) {
@@ -163,21 +182,7 @@ fn reading(folder: &Path, orders: u64) {
     let begun = Instant::now();
     let reader = Reader::open(folder).expect("a journal");
     println!("a reader opened in {:.0} ms", begun.elapsed().as_secs_f64() * 1e3);
-    for (who, kind) in [("keys that nothing of the kind has", Some(9)), ("keys, all their entries read", None)] {
-        let (begun, cpu, mut found) = (Instant::now(), cpu_seconds(), 0);
-        for number in 0..LOOKUPS {
-            let mut lookup = reader.lookup(mix(mix(number) % orders), kind);
-            while lookup.next().expect("sound entries").is_some() {
-                found += 1;
-            }
-        }
-        let each = |seconds: f64| seconds * 1e6 / LOOKUPS as f64;
-        println!(
-            "{LOOKUPS} lookups of {who}: {:.1} µs each ({:.1} µs CPU), {found} entries",
-            each(begun.elapsed().as_secs_f64()),
-            each(cpu_seconds() - cpu),
-        );
-    }
+    lookups(&reader, orders);
 }
 
 fn main() {
@@ -188,13 +193,18 @@ fn main() {
     let folder = |name: &str| temporary.path().join(name);
     let entries = total / observations;
     let batches = batches(entries, observations);
-    in_memory(&folder("memory"), &batches[..batches.len().min(8_000)], observations);
-    in_place(&folder("each"), &batches, entries.min(2_000), observations, 1);
-    in_place(&folder("groups"), &batches, entries, observations, ENTRIES_A_GROUP);
+    in_place(&folder("each"), Options::default(), &batches, entries.min(2_000), observations, 1);
+    plain(&folder("plain"), &batches, entries.min(2_000), observations, 1);
+    in_place(&folder("groups"), Options::default(), &batches, entries, observations, ENTRIES_A_GROUP);
+    plain(&folder("plain"), &batches, entries, observations, ENTRIES_A_GROUP);
     overlapped(&folder("paced"), &batches, observations, 20_000);
     reading(&folder("groups"), total / 4);
+    let short = Options { segment_bytes_max: size(&folder("groups"), "journal") / SEGMENTS, ..Options::default() };
+    println!("in {SEGMENTS} segments:");
+    in_place(&folder("segments"), short, &batches, entries, observations, ENTRIES_A_GROUP);
+    reading(&folder("segments"), total / 4);
     let single = self::batches(total / 4, 1);
-    in_memory(&folder("memory of single ones"), &single, 1);
-    in_place(&folder("single"), &single, total / 4, 1, 1_000);
+    in_place(&folder("single"), Options::default(), &single, total / 4, 1, 1_000);
+    plain(&folder("plain"), &single, total / 4, 1, 1_000);
     reading(&folder("single"), total / 16);
 }

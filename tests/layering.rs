@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("extract", &["model", "flow"]),
     ("checks", &["model", "flow"]),
     ("engine", &["model", "flow", "checks"]),
-    ("journal", &["model"]),
+    ("journal", &[]),
     ("findings", &["model", "flow", "checks"]),
     ("sources", &["model", "connect"]),
     ("probes", &["model", "connect"]),

@@ -19,8 +19,8 @@ pub enum Error {
     },
     /// A group could not be made durable. It is kept, and the next commit tries again.
     #[error(
-        "the journal cannot be written to {}: {source}. What was committed is safe, and what was not is kept in memory: \
-         make room or mend the disk, then commit again", .path.display()
+        "the journal cannot be written to {}: {source}. What was committed is safe, and what was not is kept in \
+         memory: make room or mend the disk, then commit again", .path.display()
     )]
     NotCommitted {
         /// The file in question.
@@ -30,7 +30,8 @@ pub enum Error {
     },
     /// Another process writes here.
     #[error(
-        "the journal {} is in use{}: only one process may write to it. Stop the other one, or give this one a folder of its own",
+        "the journal {} is in use{}: only one process may write to it. Stop the other one, or give this one a folder \
+         of its own",
         .folder.display(), .pid.map(|pid| format!(" by process {pid}")).unwrap_or_default()
     )]
     Locked {
@@ -41,8 +42,8 @@ pub enum Error {
     },
     /// Bytes that were durable once are not what was written.
     #[error(
-        "{} is damaged at byte {offset}: {what}. Restore the file from a copy; or, to go on without what it held, move all \
-         files out of {} and start anew", .file.display(), folder_of(.file).display()
+        "{} is damaged at byte {offset}: {what}. Restore the file from a copy; or, to go on without what it held, \
+         move all files out of {} and start anew", .file.display(), folder_of(.file).display()
     )]
     Corrupt {
         /// The damaged file.
@@ -54,8 +55,8 @@ pub enum Error {
     },
     /// Entries that must be there are not: a file was removed or lost.
     #[error(
-        "entries {from} to {to} (excluded) are missing from the journal {}. Restore the files that held them from a copy; \
-         or, to go on without, move all files out of the folder and start anew", .folder.display()
+        "entries {from} to {to} (excluded) are missing from the journal {}. Restore the files that held them from a \
+         copy; or, to go on without, move all files out of the folder and start anew", .folder.display()
     )]
     Missing {
         /// The journal's folder.
@@ -67,8 +68,8 @@ pub enum Error {
     },
     /// A file of another format version.
     #[error(
-        "{} has format version {version}, and this program knows version {known}: use the program that wrote it, or move all \
-         files out of {} and start anew", .file.display(), folder_of(.file).display()
+        "{} has format version {version}, and this program knows version {known}: use the program that wrote it, or \
+         move all files out of {} and start anew", .file.display(), folder_of(.file).display()
     )]
     Version {
         /// The file.

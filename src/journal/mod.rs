@@ -1,8 +1,8 @@
 //! The journal: an append-only log of one lane's inputs and closed transactions, in a folder of its own.
 //!
 //! It knows nothing of what it keeps. An entry is a kind, the hashes of its keys, and bytes; entries are
-//! numbered in the order in which they were appended ([`Sequence`], from 0 on). Ends are excluded throughout: what is durable,
-//! a snapshot and a replay all speak of "everything before this entry".
+//! numbered in the order in which they were appended ([`Sequence`], from 0 on). Ends are excluded
+//! throughout: what is durable, a snapshot and a replay all speak of "everything before this entry".
 //!
 //! ```text
 //!                       ┌── sealed ───────────────────┐┌── sealed ─────────┐┌── active ──────────────┐
@@ -16,44 +16,48 @@
 //!
 //! # Commits
 //!
-//! [`Journal::append`] gathers a group in memory, and [`Journal::commit`] makes it durable with one fdatasync. So that a
-//! lane need not wait for the disk, a commit has two halves: [`Journal::begin_commit`] hands out the
-//! group as a [`Commit`], whose [`Commit::sync`] does all that is slow, on a thread that the runtime has; what comes of it
-//! goes to [`Journal::end_commit`]. In the meantime the lane appends and looks up as before. One commit at a time
-//! is under way. Entries become durable in order, each whole or not at all; a group is not atomic: after a crash a part
-//! of one that was never acknowledged may be there, from its beginning on.
+//! [`Journal::append`] gathers a group in memory, and [`Journal::commit`] makes it durable with one
+//! fdatasync. So that a lane need not wait for the disk, a commit has two halves: [`Journal::begin_commit`]
+//! hands out the group as a [`Commit`], whose [`Commit::sync`] does all that is slow, on a thread that the
+//! runtime has; what comes of it goes to [`Journal::end_commit`]. In the meantime the lane appends and looks
+//! up as before. One commit at a time is under way. Entries become durable in order, each whole or not at
+//! all; a group is not atomic: after a crash a part of one that was never acknowledged may be there, from
+//! its beginning on.
 //!
-//! A commit that fails (a full disk, a broken one) loses nothing: the group stays in memory and the next commit writes
-//! it again. Until then appends are taken as long as the buffer has room, and refused with [`Error::BufferFull`] after that.
+//! A commit that fails (a full disk, a broken one) loses nothing: the group stays in memory and the next
+//! commit writes it again. Until then appends are taken as long as the buffer has room, and refused with
+//! [`Error::BufferFull`] after that.
 //!
 //! # Torn or damaged
 //!
 //! Both a crash and a rotten disk leave bytes that are no entry; the first must be cut off, the second never.
 //! What tells them apart is the *mark*, 16 bytes that say "everything before me is durable":
 //!
-//! - A mark is written right after the fdatasync of the group before it has returned, and never sooner. So bad
-//!   bytes *before any* sound mark were durable once, or stand among what was: that is damage, and an error.
-//! - Bad bytes *after the last* sound mark belong to a group whose fdatasync has never returned, or to the mark of the
-//!   last group, which is not synced itself: they were never acknowledged, and are cut off and reported.
+//! - A mark is written right after the fdatasync of the group before it has returned, and never sooner. So
+//!   bad bytes *before any* sound mark were durable once, or stand among what was: that is damage, and an error.
+//! - Bad bytes *after the last* sound mark belong to a group whose fdatasync has never returned, or to the
+//!   mark of the last group, which is not synced itself: they were never acknowledged, and are cut off and
+//!   reported.
 //! - Whole entries after the last mark are kept. They may have been acknowledged (a power cut can take the
 //!   last mark with it), so they are made durable again before the journal goes on.
-//! - A segment gets its name only when its header and its first group are durable, and the next one is begun only when it is
-//!   durable to its end. So only the last segment can be torn, and a header is never.
+//! - A segment gets its name only when its header and its first group are durable, and the next one is begun
+//!   only when it is durable to its end. So only the last segment can be torn, and a header is never.
 //!
-//! Not covered is what no log can tell: the last group damaged on disk *and* its mark lost by a power cut at the same time look
-//! like a group that was never committed. And as in every log that packs entries closely, a new group
-//! rewrites the rest of the disk's sector that the last one ended in, with the same bytes: sectors must not be torn.
+//! Not covered is what no log can tell: the last group damaged on disk *and* its mark lost by a power cut at
+//! the same time look like a group that was never committed. And as in every log that packs entries closely,
+//! a new group rewrites the disk's sector that the last one ended in, with the same bytes at its front: the
+//! disk must write a sector whole or not at all.
 //!
 //! # Several processes
 //!
-//! One process writes, held by a lock; any number read through [`Reader`], without one. A mark is
-//! also what a reader goes by: it shows what stands before the last one, so nothing that a crash could still undo.
+//! One process writes, held by a lock; any number read through [`Reader`], without one. A mark is also what
+//! a reader goes by: it shows what stands before the last one, so nothing that a crash could still undo.
 //!
 //! # Recovery
 //!
-//! [`Journal::open`] finds the newest sound snapshot and the end of the entries; [`Journal::replay`] gives what is between.
-//! While replaying, [`Journal::lookup`] also finds entries that are newer than the one being replayed: whoever wants the past
-//! as it was skips those by their numbers.
+//! [`Journal::open`] finds the newest sound snapshot and the end of the entries; [`Journal::replay`] gives
+//! what is between. While replaying, [`Journal::lookup`] also finds entries that are newer than the one
+//! being replayed: whoever wants the past as it was skips those by their numbers.
 
 mod commit;
 mod disk;
@@ -115,7 +119,8 @@ impl fmt::Display for Sequence {
 /// The limits of a journal.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// A segment is sealed when it has so many bytes (at most 1 GiB). Larger ones make lookups cheaper and opening slower.
+    /// A segment is sealed when it has so many bytes (at most 1 GiB). Larger ones make lookups cheaper and
+    /// opening slower.
     pub segment_bytes_max: u64,
     /// A segment is sealed when its entries have so many keys; each takes 8 bytes of memory until then.
     pub segment_keys_max: usize,
@@ -131,12 +136,13 @@ impl Default for Options {
 }
 
 impl Options {
-    fn segment_bytes_max(&self) -> u64 {
-        self.segment_bytes_max.min(SEGMENT_BYTES_LIMIT)
-    }
-
-    fn buffer_bytes_max(&self) -> usize {
-        self.buffer_bytes_max.min(BUFFER_BYTES_LIMIT)
+    /// What of it is possible.
+    fn within_limits(self) -> Options {
+        Options {
+            segment_bytes_max: self.segment_bytes_max.min(SEGMENT_BYTES_LIMIT),
+            buffer_bytes_max: self.buffer_bytes_max.min(BUFFER_BYTES_LIMIT),
+            ..self
+        }
     }
 }
 

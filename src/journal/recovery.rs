@@ -64,7 +64,7 @@ impl Journal {
         }
         let journal = Journal {
             folder: folder.to_path_buf(),
-            options,
+            options: options.within_limits(),
             _lock: lock,
             sealed: segments.into(),
             pending: None,
@@ -106,21 +106,22 @@ fn recover_tail(segment: Segment) -> Result<(Active, Option<File>, Option<Torn>)
         let bytes = length - offset;
         Torn { file: segment.path.clone(), offset, bytes, what }
     });
-    settle(&mut file, &segment, marked, end, torn.is_some()).map_err(Error::io("write", &segment.path))?;
+    // Where there is nothing to do nothing is written: a full disk must not keep retention from its work.
+    if torn.is_some() || end.offset > marked.offset {
+        settle(&mut file, &segment, marked, end).map_err(Error::io("write", &segment.path))?;
+    }
     Ok((Active::resume(segment, index, end), Some(file), torn))
 }
 
 /// Cuts off what is torn, makes durable what stands between the last mark and there, and marks it. It was
 /// read from the system's memory and may never have reached the disk, not even by an fdatasync now, if an
 /// earlier one has failed; so it is written once more.
-fn settle(file: &mut File, segment: &Segment, marked: Reach, end: Reach, torn: bool) -> io::Result<()> {
-    if torn || end.offset > marked.offset {
-        let mut bytes = vec![0; (end.offset - marked.offset) as usize];
-        file.seek(SeekFrom::Start(marked.offset))?;
-        file.read_exact(&mut bytes)?;
-        file.set_len(end.offset)?;
-        disk::write_at(file, marked.offset, &bytes)?;
-        disk::sync(file)?;
-    }
+fn settle(file: &mut File, segment: &Segment, marked: Reach, end: Reach) -> io::Result<()> {
+    let mut bytes = vec![0; (end.offset - marked.offset) as usize];
+    file.seek(SeekFrom::Start(marked.offset))?;
+    file.read_exact(&mut bytes)?;
+    file.set_len(end.offset)?;
+    disk::write_at(file, marked.offset, &bytes)?;
+    disk::sync(file)?;
     disk::write_at(file, end.offset, &format::mark(end.offset, end.entries, segment.salt))
 }

@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 /// The append-only log of one lane, open for writing. It is `Send`, spawns nothing, and waits for the disk
 /// in [`Journal::commit`], [`Journal::retain`], [`Journal::save_snapshot`] and where it reads; never in
-/// [`Journal::append`], [`Journal::begin_commit`] or [`Journal::end_commit`]. What was not committed is gone when it is dropped.
+/// [`Journal::append`], [`Journal::begin_commit`] or [`Journal::end_commit`]. What was not committed is gone
+/// when it is dropped.
 pub struct Journal {
     pub(super) folder: PathBuf,
     pub(super) options: Options,
@@ -88,7 +89,7 @@ impl Active {
         let bytes = mem::take(&mut self.buffer);
         let mut group =
             Group { segment: self.segment.clone(), offset: self.offset, bytes, end: self.next(), seals: None };
-        let full = group.end_offset() >= options.segment_bytes_max() || self.index.words() >= options.segment_keys_max;
+        let full = group.end_offset() >= options.segment_bytes_max || self.index.words() >= options.segment_keys_max;
         if full {
             let next = Active::begin(folder, group.end, now_ns, buffer);
             group.seals = Some(mem::replace(self, next).index);
@@ -118,7 +119,7 @@ impl Journal {
         if bytes > ENTRY_BYTES_MAX {
             return Err(Error::EntryTooLarge { bytes, bytes_max: ENTRY_BYTES_MAX });
         }
-        let bytes_max = self.options.buffer_bytes_max();
+        let bytes_max = self.options.buffer_bytes_max;
         if !self.active.is_empty() && self.active.buffer.len() + bytes > bytes_max {
             return Err(Error::BufferFull { bytes_max });
         }

@@ -79,6 +79,21 @@ fn a_failed_sync_acknowledges_nothing_and_is_not_just_repeated() {
     }
 }
 
+/// Retention needs an open journal, and may be what the disk waits for.
+#[test]
+fn a_journal_opens_on_a_full_disk() {
+    let story = Story::of_four_segments();
+    story.journal.save_snapshot(story.journal.durable(), |_| Ok(())).unwrap();
+    fs::remove_file(&story.files("snapshot")[0]).unwrap();
+    let (mut story, _) = story.restart_after(|_| faults::leave_room(0)).unwrap();
+    story.tell(1);
+    assert!(matches!(story.journal.commit(0), Err(Error::NotCommitted { .. })));
+    assert_eq!(story.journal.retain(Retention { bytes_max: 0, age_max_ns: i64::MAX }, 0).unwrap().segments, 3);
+    faults::leave_room(usize::MAX);
+    story.commit();
+    story.check();
+}
+
 #[test]
 fn while_the_disk_is_full_memory_stays_bounded() {
     let mut story = Story::new(small());
