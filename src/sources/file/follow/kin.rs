@@ -7,8 +7,8 @@
 //! | is missing | begins like it, and is shorter than what was read | is a copy that was taken before the last reading |
 //! | any other | | is a file of its own |
 //!
-//! So a log that is copied and truncated loses only what was written between the two where the copy matches, a packed one is not read twice, and one
-//! that was renamed on a disk whose number has changed, or restored from a backup, goes on where it was.
+//! So a log that is copied and truncated loses only what was written between the two where the copy matches, a packed
+//! one is not read twice, and one on a disk whose number has changed, or restored from a backup, goes on where it was.
 
 use super::files::{Copy, File, Id, Place};
 use super::mark::{Front, Mark, PRINT_MAX_BYTES};

@@ -117,23 +117,37 @@ impl Follower<'_> {
             (file.whole, file.ended) = (before, before);
         }
         file.place = Place::Listed;
-        if file.path != path {
+        let (renamed, was) = (file.path != path, file.stamp);
+        if renamed {
             self.doubt |= !is_document;
             file.moved = file.name != path.display().to_string();
             file.path = path;
         }
-        let unread = (file.mark == Mark::START && !is_document).then_some(file.stamp.size);
-        if file.seen(metadata, at) && (is_document || file.bytes.as_ref().is_some_and(Bytes::is_packed)) {
+        let changed = file.seen(metadata, at);
+        if changed && (is_document || file.bytes.as_ref().is_some_and(Bytes::is_packed)) {
             // It was not whole before, since it was still written to, and so it was not visible.
             file.whole = file.whole.max(before);
         }
-        if file.mark == Mark::START && !is_document && file.read.is_some_and(|read| read != file.stamp) {
+        if !is_document && file.mark == Mark::START {
+            self.recognize_unread(index, renamed, was);
+        }
+    }
+
+    /// A file of which nothing was read is known by its number and stamp alone.
+    fn recognize_unread(&mut self, index: usize, renamed: bool, was: Stamp) {
+        let file = &mut self.files.all[index];
+        if file.read.is_some_and(|read| read != file.stamp) {
             // Nothing tells whether it is still the text of which nothing was wanted.
             (file.mute, file.decided, file.copy_of) = (0, false, None);
             (file.read, file.closed) = (None, false);
         }
-        if unread.is_some_and(|size| metadata.len() < size) {
+        if file.stamp.size < was.size || (renamed && was.size > 0 && file.stamp != was) {
             self.files.begin_anew(index, self.round);
+        } else if renamed {
+            let path = file.path.clone();
+            let name = self.files.name(&path);
+            let file = &mut self.files.all[index];
+            (file.name, file.moved) = (name, false);
         }
     }
 

@@ -10,7 +10,7 @@
 //! Three thoughts carry it:
 //!
 //! - **A file is its text.** Device and inode only say where to look. At each reading the bytes right before the place
-//!   that was reached are compared with what stood there (`mark`): a file that was truncated, or a number that was
+//!   that was reached are compared with what stood there (`mark.rs`): a file that was truncated, or a number that was
 //!   given to another file, fails there, and what stands at the place now is another part. In turn a text whose file
 //!   is gone is found again in a copy, packed or not, that goes on where it ended.
 //! - **Each file says up to when it is whole**: the start of the last round in which it was read to its end. What is

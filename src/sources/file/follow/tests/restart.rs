@@ -1,8 +1,10 @@
 //! Going on from a cursor, whatever happened meanwhile.
 
+use super::super::files::{Files, Id, Stamp};
 use super::*;
 use crate::sources::file::follow::Follow;
 use crate::sources::live::Source;
+use std::path::Path;
 
 #[test]
 fn going_on_takes_no_line_twice_and_leaves_none_out() {
@@ -101,15 +103,38 @@ fn a_cursor_that_cannot_be_used_is_a_failure_with_a_way_out() {
     }
 }
 
+/// Two files of version 1, the second of which was renamed, and a rotation that nobody saw.
+const VERSION_1: &str = concat!(
+    "544c66696c6501000200010d2f6c6f67732f6170702e6c6f678080dd91b182948f3102000d2f6c6f67732f6170702e6c6f67",
+    "0000000d02fd42972f4f8eab49fd42972f4f8eab490000010d8080dd91b182948f310d022e31010f2f6c6f67732f6170702e",
+    "6c6f67233200000f02a81c214510a26115a81c214510a26115bc0503010d8080dd91b182948f31",
+);
+
 #[test]
 fn the_first_version_of_the_cursor_can_be_read() {
-    let mut story = Story::of("a.log");
-    story.append("a.log", "a\nb\n");
-    story.round();
-    let files = cursor::decode(&story.told.cursor.clone().unwrap(), story.options).unwrap();
-    assert_eq!(files.all.len(), 1);
-    let again = cursor::encode(&files, story.options);
-    assert_eq!(Some(again), story.told.cursor);
+    let story = Story::of("*.log");
+    let mut files = Files::default();
+    for path in ["/logs/app.log", "/logs/app.log.1"] {
+        let name = files.name(Path::new("/logs/app.log"));
+        let mut file = super::super::files::File::new(name, path.into(), Id::default(), Time::MIN);
+        file.mark.advance(Vec::new(), path.as_bytes(), 2);
+        file.read = Some(Stamp { size: 13, modified: 1_769_677_200_000_000_000 });
+        files.all.push(file);
+    }
+    (files.all[1].moved, files.all[1].mute, files.all[1].passing) = (true, 700, true);
+    files.suspected.insert("/logs/app.log".into(), 1_769_677_200_000_000_000);
+    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(hex(cursor::encode(&files, story.options)), VERSION_1, "a change of the format is another version");
+    let bytes: Vec<u8> = (0..VERSION_1.len()).step_by(2).map(|at| byte(&VERSION_1[at..at + 2])).collect();
+    let read = cursor::decode(&bytes, story.options).unwrap();
+    assert_eq!(hex(cursor::encode(&read, story.options)), VERSION_1);
+    let told: Vec<_> =
+        read.all.iter().map(|f| (f.name.as_str(), f.mark.offset, f.mark.line, f.moved, f.mute)).collect();
+    assert_eq!(told, [("/logs/app.log", 13, 2, false, 0), ("/logs/app.log#2", 15, 2, true, 700)]);
+}
+
+fn byte(hex: &str) -> u8 {
+    u8::from_str_radix(hex, 16).unwrap()
 }
 
 #[test]

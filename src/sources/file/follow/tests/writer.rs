@@ -239,6 +239,10 @@ impl World {
             return;
         }
         self.lonely.remove(log);
+        if self.files[log].0.is_empty() || !self.is_known(log) {
+            // A file of which nothing has been read, and which is renamed and goes on, could be any other.
+            self.endanger(log, &[]);
+        }
         self.move_to(&format!("{log}.1"), &format!("{log}.2"));
         // Who did not see it as `app.log` does not know of it, or where it went.
         let in_danger = !self.all_match && (self.exists(&oldest) || !self.is_known(log));
