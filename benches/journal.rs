@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench journal -- [OBSERVATIONS=4000000] [AN_ENTRY=300] [FOLDER]` appends entries of so many
 //! observations of 60 to 100 bytes, each with one key or two, and commits them in groups. Without a folder a
-//! temporary one is taken; its disk is what the syncs wait for, and a folder in memory (/dev/shm) shows the journal's own work.
+//! temporary one is taken; its disk is what the syncs wait for, and a folder in memory (/dev/shm) shows the
+//! journal's own work.
 
 use std::hint::black_box;
 use std::io::Write;
