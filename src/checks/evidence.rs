@@ -156,8 +156,34 @@ impl Known {
 pub struct Evidence {
     /// One a source of the plan.
     pub sources: Vec<Coverage>,
-    /// Per flow and step: times of observations that joined no transaction, told apart by a number.
-    unjoined: Vec<Vec<BTreeSet<(Time, u64)>>>,
+    /// Per flow and step: observations that joined no transaction.
+    unjoined: Vec<Vec<Strays>>,
+}
+
+/// Observations of one step that joined no transaction.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Strays {
+    /// Their times, told apart by a number.
+    times: BTreeSet<(Time, u64)>,
+    /// Those that are too many to be kept.
+    beyond: Stretch,
+}
+
+/// The stretch of time from the first to the last of moments that could not be kept one by one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Stretch(Option<(Time, Time)>);
+
+impl Stretch {
+    /// One more moment.
+    pub fn add(&mut self, time: Time) {
+        let (first, last) = self.0.unwrap_or((time, time));
+        self.0 = Some((first.min(time), last.max(time)));
+    }
+
+    /// Whether any of them may lie in the window, both ends included.
+    pub fn touches(&self, from: Time, to: Time) -> bool {
+        self.0.is_some_and(|(first, last)| first <= to && from <= last)
+    }
 }
 
 impl Evidence {
@@ -165,7 +191,7 @@ impl Evidence {
     pub fn new(plan: &Plan) -> Evidence {
         Evidence {
             sources: plan.sources.iter().map(|_| Coverage::new()).collect(),
-            unjoined: plan.flows.iter().map(|f| f.steps.iter().map(|_| BTreeSet::new()).collect()).collect(),
+            unjoined: plan.flows.iter().map(|f| vec![Strays::default(); f.steps.len()]).collect(),
         }
     }
 
@@ -194,14 +220,17 @@ impl Evidence {
     /// Observations of `step` in the window that joined nothing: whether a binder may have been
     /// missed. One whose binder may still come makes the answer provisional, not pending.
     fn strays(&self, plan: &Plan, flow: FlowId, step: StepId, from: Time, to: Time) -> Known {
-        let strays = &self.unjoined[flow as usize][step as usize];
-        let in_window = |from: Time, to: Time| strays.range((from, 0)..=(to, u64::MAX));
+        let Strays { times, beyond } = &self.unjoined[flow as usize][step as usize];
+        let mut known = Known::YES;
+        if beyond.touches(from, to) {
+            known.add(Reason::Limit.into());
+        }
+        let in_window = |from: Time, to: Time| times.range((from, 0)..=(to, u64::MAX));
         let (Some(first), Some(last)) = (in_window(from, to).next(), in_window(from, to).next_back()) else {
-            return Known::YES;
+            return known;
         };
         let flow = &plan.flows[flow as usize];
         let linger = flow.linger;
-        let mut known = Known::YES;
         for source in &flow.steps[step as usize].binders {
             let coverage = &self.sources[*source as usize];
             known = known.and(self.window(*source, first.0 - linger, first.0 + linger));
@@ -271,14 +300,21 @@ impl Evidence {
         known.and(self.strays(plan, flow, step, from, Time(i64::MAX - 1)))
     }
 
-    /// Notes an observation that has joined nothing (yet).
-    pub fn add_stray(&mut self, flow: FlowId, step: StepId, time: Time, number: u64) {
-        self.unjoined[flow as usize][step as usize].insert((time, number));
+    /// Notes an observation that has joined nothing (yet). False where there are `most` of its step already: then only
+    /// the stretch of time in which such ones lie is kept.
+    pub fn add_stray(&mut self, flow: FlowId, step: StepId, time: Time, number: u64, most: usize) -> bool {
+        let strays = &mut self.unjoined[flow as usize][step as usize];
+        if strays.times.len() >= most {
+            strays.beyond.add(time);
+            return false;
+        }
+        strays.times.insert((time, number));
+        true
     }
 
     /// It has joined after all, or is known to belong nowhere.
     pub fn remove_stray(&mut self, flow: FlowId, step: StepId, time: Time, number: u64) {
-        self.unjoined[flow as usize][step as usize].remove(&(time, number));
+        self.unjoined[flow as usize][step as usize].times.remove(&(time, number));
     }
 
     /// Whether a binder of this stray may have been missed, or may still come.

@@ -6,6 +6,7 @@
 //!            10m paid   payment=p-1 part=1                    in file 1; `offset`: where in it
 //! coverage   queue: 0s..2h, gap 10m..12m, down                else complete, and ended
 //!            unattached: delivered 10m                        a record that joined nothing
+//!            too many: delivered 10m                          the same, beyond the limit
 //! ```
 //!
 //! The flow's key is given to every record. Times are told as offsets, in the explanations too.
@@ -112,10 +113,11 @@ pub fn evidence(plan: &Plan, text: &str) -> Evidence {
     }
     for (number, line) in text.lines().map(str::trim).filter(|l| !l.is_empty()).enumerate() {
         let (name, said) = line.split_once(": ").unwrap_or_else(|| panic!("`{line}`: `source: what it covers`"));
-        if name == "unattached" {
+        if name == "unattached" || name == "too many" {
             let (step, time) = said.split_once(' ').expect("`unattached: step time`");
             let step = plan.flows[0].step_named(step).expect("a step");
-            evidence.add_stray(0, step, at(time), number as u64);
+            let most = if name == "too many" { 0 } else { 1_000 };
+            assert_eq!(evidence.add_stray(0, step, at(time), number as u64, most), most > 0);
             continue;
         }
         let known = plan.sources.iter().zip(&mut evidence.sources).filter(|(s, _)| name == "all" || s.name == name);

@@ -3,13 +3,13 @@
 //! The one form that is not about a transaction: every record of the step counts, whatever it
 //! joined, and the due time is the key.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Stretch};
 use super::outcome::Verdict;
 use super::story::Story;
 use crate::flow::plan::{Cron, Plan};
 use crate::model::finding;
 use crate::model::time::{Span, Time};
-use crate::model::verdict::{Class, Status};
+use crate::model::verdict::{Class, Reason, Status};
 use crate::model::{FlowId, StepId};
 use std::collections::BTreeSet;
 
@@ -56,11 +56,16 @@ impl Schedule<'_> {
         std::iter::successors(first, |due| self.cron.next_after(*due)).take_while(move |due| *due < to)
     }
 
-    /// Judges one due time. `None` while its window has not been passed.
-    pub fn judge(&self, evidence: &Evidence, runs: &BTreeSet<Time>, due: Time) -> Option<Verdict> {
+    /// Judges one due time by the runs, and the stretch in which those lie that could not be kept. `None` while its
+    /// window has not been passed.
+    pub fn judge(&self, evidence: &Evidence, runs: (&BTreeSet<Time>, Stretch), due: Time) -> Option<Verdict> {
         let (from, to) = self.window(due);
+        let (runs, beyond) = runs;
         if runs.range(from..=to).next().is_some() {
             return Some(Verdict::Passed);
+        }
+        if beyond.touches(from, to) {
+            return Some(Verdict::Undecided(Reason::Limit.into()));
         }
         let known = evidence.covers(&[self.source()], from, to);
         match known.doubt {

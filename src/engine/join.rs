@@ -261,17 +261,19 @@ impl Engine {
             }
             if !unbound.is_empty() {
                 state.parking.count += 1;
-                state.evidence.add_stray(flow, head.step, head.time, state.parking.count);
+                let number = state.parking.count;
+                let kept = state.evidence.add_stray(flow, head.step, head.time, number, limits::STRAYS_MAX);
                 self.hit(flow, Limit::Parked);
+                if !kept {
+                    self.hit(flow, Limit::Strays);
+                }
             }
             self.drop_idle(&waiting.nodes);
             return;
         }
         state.parking.count += 1;
         let number = state.parking.count;
-        if !joined {
-            state.evidence.add_stray(flow, head.step, head.time, number);
-        }
+        let kept = joined || state.evidence.add_stray(flow, head.step, head.time, number, limits::STRAYS_MAX);
         let parked = Parked {
             flow,
             step: head.step,
@@ -285,6 +287,9 @@ impl Engine {
         let place = state.parking.park(parked, reach);
         // At all of its keys, so that none of them is given up while it waits.
         waiting.nodes.iter().for_each(|node| state.nodes.park(*node, place));
+        if !kept {
+            self.hit(flow, Limit::Strays);
+        }
     }
 
     /// Lets an observation without the flow's key join one transaction, where one of its keys is bound

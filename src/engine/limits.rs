@@ -11,6 +11,10 @@ pub(super) const KEYS_PER_TRANSACTION_MAX: u16 = 10_000;
 pub(super) const TRANSACTIONS_PER_KEY_MAX: usize = 10_000;
 /// Observations that wait for a binding.
 pub(super) const PARKED_MAX: usize = 5_000_000;
+/// Observations of one step that joined nothing and whose binder may have been missed.
+pub(super) const STRAYS_MAX: usize = 5_000_000;
+/// Runs of one schedule that due times which are not judged yet may need.
+pub(super) const RUN_TIMES_MAX: usize = 1_000_000;
 /// Separate gaps of one source; past it they are merged with what lies between.
 pub(super) const GAPS_MAX: usize = 100_000;
 
@@ -25,6 +29,8 @@ pub(super) enum Limit {
     KeysPerTransaction,
     TransactionsPerKey,
     Parked,
+    Strays,
+    RunTimes,
     Gaps,
 }
 
@@ -36,6 +42,8 @@ impl Limit {
             Limit::KeysPerTransaction => "keys_per_transaction_max",
             Limit::TransactionsPerKey => "transactions_per_key_max",
             Limit::Parked => "parked_max",
+            Limit::Strays => "strays_max",
+            Limit::RunTimes => "run_times_max",
             Limit::Gaps => "gaps_max",
         }
     }

@@ -1,8 +1,10 @@
 //! The checks that are about due times and not about transactions.
 
 use super::judging::{Instance, Judged, Said, count};
+use super::limits::{self, Limit};
 use super::{Engine, Output};
 use crate::checks::Verdict;
+use crate::checks::evidence::Stretch;
 use crate::checks::schedule::Schedule;
 use crate::flow::plan::Form;
 use crate::model::finding::Finding;
@@ -21,6 +23,8 @@ pub(super) struct Runs {
     step: StepId,
     /// When it ran, as far as due times that are not judged yet may need it.
     times: BTreeSet<Time>,
+    /// Runs that are too many to be kept.
+    beyond: Stretch,
     /// The oldest and the newest record that the flow has of the step's source.
     seen: Option<(Time, Time)>,
     /// The last due time that was judged.
@@ -53,15 +57,25 @@ impl Engine {
 
     /// Notes an observation that shows that a job ran.
     pub(super) fn note_run(&mut self, entry: &Entry) {
+        let mut beyond = false;
         for runs in self.state.runs.iter_mut().filter(|runs| runs.flow == entry.flow) {
             let steps = &self.plan.flows[entry.flow as usize].steps;
             if steps[runs.step as usize].source == steps[entry.step as usize].source {
                 let (oldest, newest) = runs.seen.unwrap_or((entry.time, entry.time));
                 runs.seen = Some((oldest.min(entry.time), newest.max(entry.time)));
             }
-            if runs.expects(entry.flow, entry.step) {
-                runs.times.insert(entry.time);
+            if !runs.expects(entry.flow, entry.step) {
+                continue;
             }
+            if runs.times.len() < limits::RUN_TIMES_MAX {
+                runs.times.insert(entry.time);
+            } else if !runs.times.contains(&entry.time) {
+                runs.beyond.add(entry.time);
+                beyond = true;
+            }
+        }
+        if beyond {
+            self.hit(entry.flow, Limit::RunTimes);
         }
     }
 
@@ -88,7 +102,8 @@ impl Engine {
                 .skip_while(|due| judged.is_some_and(|j| *due <= j))
                 .collect();
             for due in due_times {
-                let Some(verdict) = schedule.judge(&self.state.evidence, &self.state.runs[at].times, due) else {
+                let Runs { times, beyond, .. } = &self.state.runs[at];
+                let Some(verdict) = schedule.judge(&self.state.evidence, (times, *beyond), due) else {
                     break;
                 };
                 waits |= down && schedule.window(due).1 >= to;

@@ -1,6 +1,6 @@
 //! The engine's whole state as bytes.
 //!
-//! Version 2: `"TLSN"`, a little-endian u16 version, then the state in postcard's format. Another version is refused, and
+//! Version 3: `"TLSN"`, a little-endian u16 version, then the state in postcard's format. Another version is refused, and
 //! the journal replayed.
 
 use super::clocks::Clocks;
@@ -9,7 +9,7 @@ use crate::flow::plan::Plan;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 4] = b"TLSN";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// Why a snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,6 @@ mod tests {
         old[4..6].copy_from_slice(&1_u16.to_le_bytes());
         assert!(matches!(restore(&old), Err(BadSnapshot::Version(1))));
         assert!(matches!(restore(&snapshot[..snapshot.len() - 1]), Err(BadSnapshot::Damaged(_))));
-        assert!(matches!(restore(b"TLSX\x02\x00"), Err(BadSnapshot::Foreign)));
+        assert!(matches!(restore(b"TLSX\x03\x00"), Err(BadSnapshot::Foreign)));
     }
 }

@@ -59,8 +59,17 @@ struct Moment {
     position: Position,
 }
 
+/// What a record matched.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Matched {
+    /// How many observations it gave.
+    pub matched: u32,
+    /// A step that it matched could not read its own time.
+    pub left_out: bool,
+}
+
 impl Matcher {
-    /// Makes the observations of one record; gives their number, `None` where the batch cannot hold them all.
+    /// Makes the observations of one record; `None` where the batch cannot hold them all.
     pub fn record(
         &mut self,
         view: &View<'_>,
@@ -68,7 +77,7 @@ impl Matcher {
         time: Option<Time>,
         latest: Time,
         batch: &mut Batch,
-    ) -> Option<u32> {
+    ) -> Option<Matched> {
         let Matcher { takings, leaves, explodes, open, cases, other, clock, counts } = self;
         let candidates = match case {
             Case::Open => open,
@@ -77,7 +86,7 @@ impl Matcher {
         };
         let moment = Moment { time, latest, position: view.record.position };
         leaves.next_record();
-        let mut applying = Applying { takings, leaves, clock, counts, batch, matched: 0, full: false };
+        let mut applying = Applying { takings, leaves, clock, counts, batch, all: Matched::default(), full: false };
         for (step, test) in &candidates.whole {
             applying.step(*step, test, view, moment);
         }
@@ -90,7 +99,7 @@ impl Matcher {
                 }
             });
         }
-        (!applying.full).then_some(applying.matched)
+        (!applying.full).then_some(applying.all)
     }
 }
 
@@ -100,7 +109,7 @@ struct Applying<'m> {
     clock: &'m mut TimeReader,
     counts: &'m mut Counts,
     batch: &'m mut Batch,
-    matched: u32,
+    all: Matched,
     full: bool,
 }
 
@@ -123,8 +132,13 @@ impl Applying<'_> {
             return;
         }
         match taking.time(view, moment.time, self.clock, moment.latest) {
-            Some(time) => self.matched += u32::from(taking.observe(view, time, moment.position, self.batch, counts)),
-            None => counts.undecodable += 1,
+            Some(time) => {
+                self.all.matched += u32::from(taking.observe(view, time, moment.position, self.batch, counts))
+            }
+            None => {
+                counts.undecodable += 1;
+                self.all.left_out = true;
+            }
         }
     }
 }

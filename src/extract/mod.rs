@@ -38,7 +38,7 @@ pub use counts::{Counts, StepCounts};
 use fields::Fields;
 use formats::Decoder;
 use json::{Case, Fault, Mode, Scanner, What};
-use matching::Matcher;
+use matching::{Matched, Matcher};
 use place::{Body, Place, Places, View};
 use std::sync::Arc;
 use time::TimeReader;
@@ -66,6 +66,8 @@ pub struct Extracted {
     pub time: Option<Time>,
     /// How many observations it gave.
     pub matched: u32,
+    /// An observation is missing, since the step's own time could not be read.
+    pub left_out: bool,
 }
 
 /// Turns the records of one source into observations.
@@ -151,7 +153,7 @@ fn extracted(
 ) -> Result<Extracted, Undecodable> {
     let before = batch.entries().len();
     match matcher.record(view, case, time, latest, batch) {
-        Some(matched) => Ok(Extracted { time, matched }),
+        Some(Matched { matched, left_out }) => Ok(Extracted { time, matched, left_out }),
         None => {
             batch.truncate(before);
             let detail = format!("its elements make more than {BATCH_BYTES_MAX} bytes; keep less of the whole record");

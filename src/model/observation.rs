@@ -9,6 +9,10 @@ use super::time::Time;
 use super::value::{Value, get_varint, put_varint, varint_length};
 use super::{FlowId, KeyId, StepId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An observation's keys that are compared one by one for one that is there already; more are looked up.
+const KEYS_COMPARED_MAX: usize = 32;
 
 /// Where a source can find a record again. Ordered: within a part, a higher offset came later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
@@ -192,6 +196,7 @@ impl Batch {
             batch: self,
             keys_before,
             bytes_before,
+            many: BTreeMap::new(),
             finished: false,
         }
     }
@@ -203,6 +208,8 @@ pub struct Draft<'b> {
     entry: Entry,
     keys_before: usize,
     bytes_before: usize,
+    /// The places of its keys after the first [`KEYS_COMPARED_MAX`], by hash.
+    many: BTreeMap<u64, Vec<u32>>,
     finished: bool,
 }
 
@@ -215,15 +222,38 @@ impl Draft<'_> {
         let packed = &self.batch.bytes[at..];
         let hash = key::hash(self.entry.flow, name, packed);
         let length = packed.len() as u32;
-        let known = self.batch.keys[self.keys_before..]
-            .iter()
-            .position(|k| k.hash == hash && k.name == name && self.batch.packed(k) == &self.batch.bytes[at..]);
-        if let Some(index) = known {
+        let key = KeyRef { hash, name, at: at as u32, length };
+        if let Some(index) = self.known(&key) {
             self.batch.bytes.truncate(at);
-            return index as u32;
+            return index;
         }
-        self.batch.keys.push(KeyRef { hash, name, at: at as u32, length });
+        self.batch.keys.push(key);
         (self.batch.keys.len() - self.keys_before - 1) as u32
+    }
+
+    /// The index of a key that the observation has already. A few are compared one by one; of more the rest is looked
+    /// up, so that a record with very many keys costs no square of them.
+    #[inline]
+    fn known(&mut self, key: &KeyRef) -> Option<u32> {
+        let Draft { batch, many, keys_before, .. } = self;
+        let keys = &batch.keys[*keys_before..];
+        let same = |other: &KeyRef| {
+            other.hash == key.hash && other.name == key.name && batch.packed(other) == batch.packed(key)
+        };
+        let (few, rest) = keys.split_at(keys.len().min(KEYS_COMPARED_MAX));
+        if let Some(index) = few.iter().position(same) {
+            return Some(index as u32);
+        }
+        if keys.len() < KEYS_COMPARED_MAX {
+            return None;
+        }
+        let alike = many.entry(key.hash).or_default();
+        let known = alike.iter().copied().find(|index| same(&rest[*index as usize - KEYS_COMPARED_MAX]));
+        if known.is_none() {
+            // It is added next.
+            alike.push(keys.len() as u32);
+        }
+        known
     }
 
     /// How many keys it has so far.
@@ -336,6 +366,23 @@ mod tests {
         assert_eq!(body.dedupe, Dedupe::Key(1));
         assert_eq!(body.fields().collect::<Vec<_>>(), [Value::Int(7), Value::Null]);
         assert_eq!(body.field(5), Value::Null);
+    }
+
+    #[test]
+    fn a_key_is_added_once_however_many_there_are() {
+        let mut batch = Batch::default();
+        let mut draft = batch.begin(0, 0, Time(0), Position::default());
+        let count = 5 * KEYS_COMPARED_MAX as u32;
+        let names = |n: u32| (n as KeyId % 3, format!("k-{}", n / 3));
+        for (n, (name, text)) in (0..count).map(|n| (n, names(n))).chain((0..count).map(|n| (n, names(n)))) {
+            assert_eq!(draft.key(name, &text), n);
+        }
+        assert_eq!(draft.key_count(), count as usize);
+        draft.body(Dedupe::Position);
+        draft.finish();
+        let keys = batch.keys(&batch.entries()[0]).iter();
+        let told: Vec<_> = keys.map(|k| (k.name, key::unpack(batch.packed(k)).to_string())).collect();
+        assert_eq!(told, (0..count).map(names).collect::<Vec<_>>());
     }
 
     #[test]

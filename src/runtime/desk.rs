@@ -7,7 +7,7 @@ use super::portion::{Mark, Portion, Trouble};
 use super::recording::{Recording, ingest};
 use crate::extract::counts::Counts;
 use crate::extract::undecodable::Undecodable;
-use crate::extract::{Extractor, Record};
+use crate::extract::{Extracted, Extractor, Record};
 use crate::model::observation::Position;
 use crate::model::time::Time;
 use crate::sources::file::{Chunk, Cutter};
@@ -191,7 +191,7 @@ impl<'s, 'r> Desk<'s, 'r> {
                 Err(why) => Err(why.clone()),
             };
             match extracted {
-                Ok(extracted) => mark(portion, extracted.time, before, self.shelf.window),
+                Ok(extracted) => mark(portion, extracted, before, self.shelf.window),
                 Err(why) => undecodable(portion, at.line, &why, payload, shown),
             }
         }
@@ -202,7 +202,7 @@ impl<'s, 'r> Desk<'s, 'r> {
 }
 
 #[inline]
-fn mark(portion: &mut Portion, time: Option<Time>, before: usize, window: Window) {
+fn mark(portion: &mut Portion, Extracted { time, left_out, .. }: Extracted, before: usize, window: Window) {
     if window != Window::ALL {
         portion.batch.retain_from(before, |entry| window.contains(entry.time));
     }
@@ -210,6 +210,7 @@ fn mark(portion: &mut Portion, time: Option<Time>, before: usize, window: Window
     portion.matched += u64::from(observations > 0);
     portion.outside += u64::from(observations == 0 && time.is_some_and(|time| !window.contains(time)));
     portion.marks.push(match time {
+        _ if left_out => Mark::LeftOut(time, observations),
         Some(time) => Mark::Timed(time, observations),
         None => Mark::Timeless(observations),
     });

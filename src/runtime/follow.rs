@@ -66,7 +66,7 @@ impl Follow {
     /// Takes note of what a first look at a part found.
     pub(super) fn look(&mut self, part: usize, portion: &Portion) {
         let timed = portion.marks.iter().filter_map(|mark| match mark {
-            Mark::Timed(time, _) => Some(*time),
+            Mark::Timed(time, _) | Mark::LeftOut(Some(time), _) => Some(*time),
             _ => None,
         });
         if let Some(oldest) = timed.min() {
@@ -90,6 +90,12 @@ impl Follow {
                     count
                 }
                 Mark::Timeless(count) => count,
+                Mark::LeftOut(time, count) => {
+                    // First the hole, so that the record itself is its other side.
+                    self.all().for_each(|(coverage, _)| coverage.undecodable(part));
+                    time.into_iter().for_each(|time| self.main.record(part, time));
+                    count
+                }
                 Mark::Undecodable => {
                     self.all().for_each(|(coverage, _)| coverage.undecodable(part));
                     0

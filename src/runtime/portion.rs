@@ -13,6 +13,8 @@ pub(super) enum Mark {
     Timed(Time, u32),
     /// It has none of its own; the observations bring theirs.
     Timeless(u32),
+    /// A step could not read its own time, so that an observation is missing.
+    LeftOut(Option<Time>, u32),
     /// It could not be decoded.
     Undecodable,
     /// What follows in the file could not be read.

@@ -64,3 +64,26 @@ fn a_record_without_the_steps_own_time_is_told() {
     assert_eq!(ran.json()["flows"]["order"]["steps"]["paid"]["undecodable"], 2);
     case.run("verify").says("2 `paid`: records were left out: the step's own `time` could not be read");
 }
+
+/// The payment of `o-2` is there, only its time cannot be read; that of `o-3` is not.
+#[test]
+fn a_record_without_the_steps_own_time_leaves_a_gap() {
+    let paid_at = |at: &str, order: &str| {
+        paid(at, order).replace("\"ts\"", &format!("\"paid_at\": \"2026-01-29T{at}Z\", \"ts\""))
+    };
+    let orders: String =
+        [("09:00:00", "o-1"), ("09:10:00", "o-2"), ("10:00:00", "o-4"), ("11:00:00", "o-3"), ("14:00:00", "o-5")]
+            .map(|(at, order)| match order {
+                "o-2" => placed(at, order) + &paid_at(at, order).replace("paid_at\": \"2026-", "paid_at\": \"soon"),
+                "o-3" => placed(at, order),
+                _ => placed(at, order) + &paid_at(at, order),
+            })
+            .concat();
+    let case = Case::new(&(tick("06:00:00") + &orders + &tick("15:00:00")));
+    case.write("order.yaml", &FLOW.replace("paid:   {from", "paid:   {time: body.paid_at, from"));
+    let ran = case.run("verify --format json").exits(1);
+    let check = ran.json()["flows"]["order"]["checks"]["paid"].clone();
+    assert_eq!((&check["broken"], &check["reasons"]["gap"]), (&1.into(), &1.into()), "{check}");
+    case.run("verify").says("missing_step  order / paid  o-3");
+    case.run("trace o-2").says("undecided");
+}

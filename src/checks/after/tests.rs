@@ -167,6 +167,17 @@ fn a_step_that_joins_by_another_key_waits_for_its_binders_too() {
     ");
     let known = "app: -2h..\n unattached: delivered 20m";
     assert_eq!(verdict(delivered, "0s placed item=i-1", known), "broken: missing_step, open");
+    // Of those beyond the limit only the stretch in which they lie is known.
+    let beyond = |from: &str, to: &str| {
+        verdict(
+            delivered,
+            "0s placed item=i-1",
+            &format!("app: -2h..\n too many: delivered {from}\n too many: delivered {to}"),
+        )
+    };
+    assert_eq!(beyond("-10m", "2h"), "undecided: limit");
+    assert_eq!(beyond("31m", "2h"), "broken: missing_step, open");
+    assert_eq!(beyond("-2h", "-10m"), "broken: missing_step, open");
 }
 
 #[test]

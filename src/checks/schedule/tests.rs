@@ -2,6 +2,7 @@
 
 use super::Schedule;
 use crate::checks::Verdict;
+use crate::checks::evidence::Stretch;
 use crate::checks::fixture::{at, evidence, offsets, plan};
 use crate::flow::plan::Form;
 use crate::model::time::Time;
@@ -11,6 +12,11 @@ const NIGHTLY: &str = "{schedule: \"0 2 * * *\", expect: placed, within: 10m, ea
 
 /// Every due time with its verdict, and the story of those that were missed.
 fn check(text: &str, runs: &str, coverage: &str) -> String {
+    check_some(text, runs, Stretch::default(), coverage)
+}
+
+/// The same, where some runs were too many to be kept.
+fn check_some(text: &str, runs: &str, beyond: Stretch, coverage: &str) -> String {
     let plan = plan(text);
     let evidence = evidence(&plan, coverage);
     let Form::Schedule { cron, expect, within, early } = &plan.flows[0].checks[0].form else { panic!("a schedule") };
@@ -18,7 +24,7 @@ fn check(text: &str, runs: &str, coverage: &str) -> String {
     let runs: BTreeSet<Time> = runs.split_whitespace().map(at).collect();
     let seen = runs.first().copied().zip(runs.last().copied());
     let told = |due: Time| {
-        let verdict = match schedule.judge(&evidence, &runs, due) {
+        let verdict = match schedule.judge(&evidence, (&runs, beyond), due) {
             None => "not due".to_owned(),
             Some(Verdict::Passed) => "ran".to_owned(),
             Some(Verdict::Undecided(doubt)) => format!("undecided: {}", doubt.reason),
@@ -57,6 +63,16 @@ fn a_run_that_may_have_been_missed_by_the_watch_is_undecided() {
     assert_eq!(check(NIGHTLY, "", "app: 0s..2h10m"), "2h undecided: after_recording");
     assert_eq!(check(NIGHTLY, "", "app: 0s..2h10m, down"), "2h undecided: source_down");
     assert_eq!(check(NIGHTLY, "", "app: 0s..2h10m, live"), "2h not due");
+}
+
+#[test]
+fn a_run_that_may_be_among_those_too_many_to_be_kept_is_undecided() {
+    let mut beyond = Stretch::default();
+    beyond.add(at("30h"));
+    beyond.add(at("26h5m"));
+    let told = "2h missed_run: no placed came for the run that was due at 2h\n1d2h undecided: limit";
+    assert_eq!(check_some(NIGHTLY, "", beyond, "app: 0s..50h"), told);
+    assert_eq!(check_some(NIGHTLY, "2h 26h", beyond, "app: 0s..50h"), "2h ran\n1d2h ran");
 }
 
 #[test]

@@ -161,6 +161,9 @@ impl Intake for Desk {
         match self.extractor.record(&read, now + self.latest_skew, &mut self.delivery.batch) {
             Ok(extracted) => {
                 self.status.record(extracted.matched > 0);
+                if extracted.left_out && self.undecodable_is_gap {
+                    self.claims.hole();
+                }
                 extracted.time.into_iter().for_each(|time| self.claims.record(time));
             }
             Err(why) => self.undecodable(record.part, record.offset, why.reason.name(), &why.detail),
