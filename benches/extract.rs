@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use throughline::extract::{Extractor, Record};
+use throughline::extract::{Attributes, Extractor, Record};
 use throughline::flow::diagnostic::Document;
 use throughline::flow::format::{Decoding, Format};
 use throughline::flow::plan::{Carries, Clock, Plan, Root, Segment};
@@ -44,7 +44,8 @@ fn main() {
                 batch.clear();
             }
             let position = Position::default();
-            let record = Record { payload, position, ingest: Time::MIN, file: "events", key: None };
+            let record =
+                Record { payload, position, ingest: Time::MIN, part: "events", attributes: Attributes::default() };
             extractor.record(&record, Time::MAX, &mut batch).is_ok_and(|extracted| extracted.matched > 0)
         });
     }
@@ -114,5 +115,7 @@ fn decoding(strict: bool) -> Decoding {
         parse: Vec::new(),
         strict,
         redact: Vec::new(),
+        stamped: false,
+        key_is_identity: false,
     }
 }

@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Wrong);
     };
     for source in &project.config.sources {
-        if source.file.pacing.lateness == Lateness::End {
+        if source.pacing.lateness == Lateness::End {
             anyhow::bail!(
                 "source `{}` has `lateness: end`, which only a recording has: say how late a record may be, as `lateness: 5s`",
                 source.name

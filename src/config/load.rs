@@ -130,9 +130,9 @@ fn source(entry: &Entry, folder: &Path, diagnostics: &Diagnostics<'_>) -> Option
     let kind = fields.text("type")?;
     match kind.value.as_str() {
         "file" => {
-            let file = file::config(&fields, folder, diagnostics);
+            let source = file::config(name, &fields, folder, diagnostics);
             fields.finish();
-            Some(SourceConfig { name: name.clone(), file: file? })
+            source
         }
         later if LATER.contains(&later) => {
             let message = format!("sources of type `{later}` are not in this version");
@@ -156,6 +156,7 @@ mod tests {
     use super::*;
     use crate::config::schema;
     use crate::flow::format::{Format, Lateness};
+    use crate::sources::live::Start;
     use std::fmt::Write;
 
     /// A folder with a flow, so that `flows:` can be right.
@@ -227,12 +228,12 @@ sources:
     fn every_option_of_a_recording_is_read() {
         let config = good(FULL);
         assert_eq!(config.clock_skew, Span::seconds(2));
-        let app = &config.sources[0].file;
-        assert!(app.path.ends_with("/logs/*.csv.gz"), "{}", app.path);
+        let app = &config.sources[0];
+        assert!(app.tap.files().unwrap().ends_with("/logs/*.csv.gz"));
         assert!(matches!(app.decoding.format, Format::Csv { delimiter: b';' }));
         assert_eq!(app.decoding.zone, chrono_tz::Europe::Berlin);
         assert_eq!((app.decoding.parse.len(), app.decoding.redact.len()), (3, 2));
-        assert!(app.decoding.strict && app.from_beginning && !app.pacing.undecodable_is_gap);
+        assert!(app.decoding.strict && app.start == Start::Beginning && !app.pacing.undecodable_is_gap);
         assert_eq!(app.pacing.lateness, Lateness::End);
         assert_eq!(app.pacing.silence, Some(Span::seconds(60)));
         assert_eq!(app.pacing.jump_max, Span::seconds(2 * 86_400));
@@ -244,13 +245,15 @@ sources:
     fn what_is_not_said_has_a_default() {
         let config = good(FULL);
         let [_, log, events] = &config.sources[..] else { panic!("three sources") };
-        assert!(log.file.path.ends_with("/app.log") && events.file.path.ends_with("/given.jsonl"));
-        assert!(!log.file.pacing.undecodable_is_gap, "a log may carry prose");
-        assert!(events.file.pacing.undecodable_is_gap, "in JSON every line counts");
-        assert!(!events.file.decoding.strict);
-        assert_eq!(events.file.pacing.lateness, Lateness::Span(Span::ZERO));
-        assert_eq!(events.file.pacing.jump_max, Span::seconds(86_400));
-        assert_eq!((events.file.clock, events.file.carries), (Clock::PerPart, Carries::Lines));
+        assert!(
+            log.tap.files().unwrap().ends_with("/app.log") && events.tap.files().unwrap().ends_with("/given.jsonl")
+        );
+        assert!(!log.pacing.undecodable_is_gap, "a log may carry prose");
+        assert!(events.pacing.undecodable_is_gap, "in JSON every line counts");
+        assert!(!events.decoding.strict);
+        assert_eq!(events.pacing.lateness, Lateness::Span(Span::ZERO));
+        assert_eq!(events.pacing.jump_max, Span::seconds(86_400));
+        assert_eq!((events.clock, events.carries), (Clock::PerPart, Carries::Lines));
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! `throughline.yaml`: which flows, and which sources they read.
 //!
 //! ```text
-//! load: YAML with places ─▶ variables: ${NAME} ─▶ file: a source's options ─▶ Config
+//! load: YAML with places ─▶ variables: ${NAME} ─▶ source: what all types share, file, …: one a type ─▶ Config
 //! flows: the documents that `flows:` names     schema: the same options, for editors
 //! ```
 //!
 //! Every mistake is told at once, with its place and the remedy.
 
+mod decoding;
 mod file;
 pub mod flows;
 mod load;
 pub mod moment;
 pub mod schema;
+mod source;
 mod variables;
 
 pub use load::{Loaded, Outline, load};
@@ -21,6 +23,7 @@ use crate::flow::format::{Decoding, Format, Lateness, Pacing};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::{Span, Time};
 use crate::sources::file::Framing;
+use crate::sources::live::Start;
 use std::path::PathBuf;
 
 /// A configuration that has been read and checked.
@@ -36,26 +39,19 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
 }
 
-/// One source.
+/// One source: a system, and how its records are understood.
 #[derive(Clone, Debug)]
 pub struct SourceConfig {
     /// Its name.
     pub name: String,
-    /// How its recording is read.
-    pub file: FileConfig,
-}
-
-/// A recording: files on disk that are one source.
-#[derive(Clone, Debug)]
-pub struct FileConfig {
-    /// A path or a glob, resolved against the folder of the configuration.
-    pub path: String,
+    /// How its system is reached.
+    pub tap: Tap,
     /// How its records become bodies with a time.
     pub decoding: Decoding,
     /// How its times are followed.
     pub pacing: Pacing,
-    /// What is there when the daemon first follows it is read as well.
-    pub from_beginning: bool,
+    /// Where the daemon begins when it follows it for the first time.
+    pub start: Start,
     /// Declared holes: from, to, both included.
     pub gaps: Vec<(Time, Time)>,
     /// What it carries.
@@ -64,9 +60,30 @@ pub struct FileConfig {
     pub clock: Clock,
     /// The unit its times are rounded to; zero where they are exact.
     pub resolution: Span,
+    /// It may skip versions of a row, and shows no deletes (polling).
+    pub skips_versions: bool,
 }
 
-impl FileConfig {
+/// How a system is reached: one variant a type of source.
+#[derive(Clone, Debug)]
+pub enum Tap {
+    /// Files on disk: recordings, and logs that are followed.
+    File {
+        /// A path or a glob, resolved against the folder of the configuration.
+        path: String,
+    },
+}
+
+impl Tap {
+    /// The files that `verify` reads; `None` where the system is read live.
+    pub fn files(&self) -> Option<&str> {
+        match self {
+            Tap::File { path } => Some(path),
+        }
+    }
+}
+
+impl SourceConfig {
     /// How a file of it becomes records.
     pub fn framing(&self) -> Framing {
         match self.decoding.format {
@@ -75,25 +92,23 @@ impl FileConfig {
             Format::Json | Format::Logfmt | Format::Regex(_) | Format::Text => Framing::Lines,
         }
     }
-}
 
-impl SourceConfig {
     /// What the flow language needs to know of it.
     pub fn info(&self) -> SourceInfo {
-        let FileConfig { decoding, pacing, carries, clock, resolution, .. } = &self.file;
+        let SourceConfig { decoding, pacing, .. } = self;
         SourceInfo {
             name: self.name.clone(),
-            carries: *carries,
-            clock: *clock,
-            resolution: *resolution,
+            carries: self.carries,
+            clock: self.clock,
+            resolution: self.resolution,
             lateness: match pacing.lateness {
                 Lateness::Span(span) => span,
                 Lateness::End => Span::ZERO,
             },
             lateness_end: pacing.lateness == Lateness::End,
-            skips_versions: false,
-            has_time: decoding.time.is_some(),
-            default_dedupe_is_position: true,
+            skips_versions: self.skips_versions,
+            has_time: decoding.time.is_some() || decoding.stamped,
+            default_dedupe_is_position: !decoding.key_is_identity,
             retention: None,
         }
     }

@@ -77,10 +77,9 @@ fn file() -> Value {
                                 of time at all. Default: 0.",
                 "anyOf": [{"const": "end"}, duration("A span.")]
             },
-            "start": choice(
-                "Where `run` begins when it follows the files for the first time. Default: latest, with what is written \
-                 from then on.",
-                &["latest", "beginning"]
+            "start": text(
+                "Where `run` begins when it follows the files for the first time: `latest` (the default), with what is \
+                 written from then on, `beginning`, or a moment."
             ),
             "decode": choice(
                 "Validate each record whole (`strict`), or up to the last field that is needed (`needed`, the default).",

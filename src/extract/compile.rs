@@ -38,7 +38,9 @@ pub(super) fn compile(plan: &Plan, reads: &str, decoding: &Decoding, clock: Time
     let mut places = Places::new(decoding);
     let time = decoding.time.as_ref().map(|path| places.place(path, None));
     let of_record = std::mem::take(&mut places.asked);
-    let mut compiler = Compiler { places, of_record, leaves: Leaves::default(), lists: Vec::new(), served: Vec::new() };
+    let identity = decoding.key_is_identity;
+    let (leaves, lists, served) = Default::default();
+    let mut compiler = Compiler { places, of_record, leaves, lists, served, identity };
     let takings = steps_of(plan, reads).map(|(flow, id, step)| compiler.step(flow, id, step, &redactions)).collect();
     let everything = compiler.served.iter().map(|one| one.step.when.clone()).enumerate().collect();
     let open = compiler.candidates(everything);
@@ -61,6 +63,8 @@ struct Compiler<'p> {
     served: Vec<Served<'p>>,
     /// What every record is asked for.
     of_record: Vec<Slot>,
+    /// A record's own key tells its effect.
+    identity: bool,
 }
 
 /// A step that reads the source.
@@ -78,7 +82,7 @@ impl<'p> Compiler<'p> {
     fn step(&mut self, flow: FlowId, id: StepId, step: &'p Step, redactions: &Redactions) -> Taking {
         self.places.asked.clear();
         let each = step.each.as_ref().map(|path| self.list(path));
-        let taking = Taking::new(flow, id, step, each, &mut self.places, redactions);
+        let taking = Taking::new(flow, id, step, each, &mut self.places, redactions, self.identity);
         let takes = std::mem::take(&mut self.places.asked);
         self.served.push(Served { flow, id, step, each, takes });
         taking

@@ -53,10 +53,36 @@ pub struct Record<'a> {
     pub position: Position,
     /// When it was read.
     pub ingest: Time,
-    /// The name of the part (the file) in which it stands.
-    pub file: &'a str,
+    /// The name of the part (the file, the partition, the table) in which it stands.
+    pub part: &'a str,
+    /// What its source gives it besides its bytes.
+    pub attributes: Attributes<'a>,
+}
+
+impl<'a> Record<'a> {
+    /// The table, topic, queue or stream in which it stands. A file is called after what it is a recording of: its name
+    /// without folder and endings.
+    pub fn stream(&self) -> &'a str {
+        self.attributes.stream.unwrap_or_else(|| {
+            let name = self.part.rsplit(['/', '\\']).next().unwrap_or(self.part);
+            name.split_once('.').map_or(name, |(stem, _)| stem)
+        })
+    }
+}
+
+/// What a system says of a record besides its payload.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attributes<'a> {
+    /// The table, topic, queue or stream that it stands in; of a file, the name without its ending.
+    pub stream: Option<&'a str>,
     /// Its own key, where the source's records have one.
     pub key: Option<&'a str>,
+    /// When it happened, by the system's clock.
+    pub time: Option<Time>,
+    /// The kind of change: `insert`, `update`, `delete`.
+    pub op: Option<&'a str>,
+    /// Its headers, in their order; of several with one name the last counts.
+    pub headers: &'a [(&'a str, &'a str)],
 }
 
 /// What a record turned out to be.
@@ -77,6 +103,8 @@ pub struct Extractor {
     matcher: Matcher,
     /// Where the event time stands.
     time: Option<Place>,
+    /// Where none is named, it is the one that the record brings.
+    stamped: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -100,7 +128,7 @@ impl Extractor {
             let decoder = Box::new(Decoder::new(&decoding.format, &decoding.parse));
             Decode::Fields { decoder, paths, memory: Fields::default() }
         };
-        Extractor { decode, matcher, time }
+        Extractor { decode, matcher, time, stamped: decoding.stamped }
     }
 
     /// Puts the observations of a record into the batch; nothing, where it cannot be read. A time
@@ -110,14 +138,14 @@ impl Extractor {
             Decode::Scan(scanner) => {
                 let document = scanner.scan(record.payload).map_err(undecodable)?;
                 let view = View { record, body: Body::Json(document), element: None };
-                let time = time_of(self.time.as_ref(), &view, &mut self.matcher.clock, latest)?;
+                let time = time_of((self.time.as_ref(), self.stamped), &view, &mut self.matcher.clock, latest)?;
                 extracted(&mut self.matcher, &view, document.case, time, latest, batch)
             }
             Decode::Fields { decoder, paths, memory } => {
                 let mut fields = std::mem::take(memory).recycle();
                 let result = decoder.decode(record.payload, &mut fields).and_then(|()| {
                     let view = View { record, body: Body::Fields { fields: &fields, paths }, element: None };
-                    let time = time_of(self.time.as_ref(), &view, &mut self.matcher.clock, latest)?;
+                    let time = time_of((self.time.as_ref(), self.stamped), &view, &mut self.matcher.clock, latest)?;
                     extracted(&mut self.matcher, &view, Case::Open, time, latest, batch)
                 });
                 *memory = fields.recycle();
@@ -164,12 +192,18 @@ fn extracted(
 
 /// The record's event time.
 fn time_of(
-    place: Option<&Place>,
+    (place, stamped): (Option<&Place>, bool),
     view: &View<'_>,
     clock: &mut TimeReader,
     latest: Time,
 ) -> Result<Option<Time>, Undecodable> {
-    let Some(place) = place else { return Ok(None) };
+    let Some(place) = place else {
+        return if stamped {
+            view.record.attributes.time.map_or_else(|| Err(no_time()), |time| sane(time, latest))
+        } else {
+            Ok(None)
+        };
+    };
     let time = match view.plain_text(place) {
         Some(text) => clock.read_text(text),
         None => match view.value(place) {
@@ -177,7 +211,11 @@ fn time_of(
             value => clock.read(&value),
         },
     };
-    let time = time.map_err(|bad| Undecodable::whole(Reason::BadTime, bad.0))?;
+    sane(time.map_err(|bad| Undecodable::whole(Reason::BadTime, bad.0))?, latest)
+}
+
+#[inline]
+fn sane(time: Time, latest: Time) -> Result<Option<Time>, Undecodable> {
     if time > latest {
         return Err(Undecodable::whole(Reason::WildTime, format!("{time} is beyond the machine's clock, {latest}")));
     }

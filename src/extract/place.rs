@@ -18,6 +18,10 @@ pub(super) enum Place {
     Element(Slot),
     /// The record's own key, or what stands in for it in the payload.
     Key { within: Vec<Segment>, body: Option<Slot> },
+    /// The kind of change, or what stands in for it in the payload.
+    Op(Option<Slot>),
+    /// A header, or all of them.
+    Header(Option<String>),
     /// What is known about the record.
     Meta(Meta),
     /// Nothing that this source has.
@@ -29,7 +33,9 @@ pub(super) enum Place {
 pub(super) enum Meta {
     All,
     Position,
-    File,
+    Part,
+    Stream,
+    Partition,
     Ingest,
 }
 
@@ -64,12 +70,18 @@ impl<'a> View<'a> {
         match place {
             Place::Body(slot) => self.body.value(*slot),
             Place::Element(slot) => self.element.map_or(Value::Null, |element| element.value(*slot)),
-            Place::Key { within, body } => match (self.record.key, body) {
+            Place::Key { within, body } => match (self.record.attributes.key, body) {
                 (Some(key), _) if within.is_empty() => Value::Text(key.into()),
                 (Some(key), _) => descend(Value::Json(key.into()), within),
                 (None, Some(slot)) => self.body.value(*slot),
                 (None, None) => Value::Null,
             },
+            Place::Op(body) => match (self.record.attributes.op, body) {
+                (Some(op), _) => Value::Text(op.into()),
+                (None, Some(slot)) => self.body.value(*slot),
+                (None, None) => Value::Null,
+            },
+            Place::Header(name) => self.header(name.as_deref()),
             Place::Meta(meta) => self.meta(*meta),
             Place::Nothing => Value::Null,
         }
@@ -84,15 +96,38 @@ impl<'a> View<'a> {
         }
     }
 
+    fn header(&self, name: Option<&str>) -> Value<'a> {
+        let headers = self.record.attributes.headers;
+        match name {
+            Some(name) => headers
+                .iter()
+                .rev()
+                .find(|(known, _)| *known == name)
+                .map_or(Value::Null, |(_, value)| Value::Text((*value).into())),
+            None => {
+                let all: serde_json::Map<_, _> =
+                    headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+                Value::Json(serde_json::Value::Object(all).to_string().into())
+            }
+        }
+    }
+
     fn meta(&self, meta: Meta) -> Value<'a> {
         let position = i64::try_from(self.record.position.offset).unwrap_or(i64::MAX);
         let ingest = || self.record.ingest.to_string();
         match meta {
             Meta::Position => Value::Int(position),
-            Meta::File => Value::Text(self.record.file.into()),
+            Meta::Part => Value::Text(self.record.part.into()),
+            Meta::Stream => Value::Text(self.record.stream().into()),
+            Meta::Partition => self
+                .record
+                .part
+                .rsplit_once('/')
+                .and_then(|(_, number)| number.parse().ok())
+                .map_or(Value::Null, Value::Int),
             Meta::Ingest => Value::Text(ingest().into()),
             Meta::All => {
-                let all = serde_json::json!({"position": position, "file": self.record.file, "ingest": ingest()});
+                let all = serde_json::json!({"position": position, "file": self.record.part, "stream": self.record.stream(), "ingest": ingest()});
                 Value::Json(all.to_string().into())
             }
         }
@@ -165,12 +200,12 @@ impl<'d> Places<'d> {
                     self.decoding.key.as_ref().map(|key| self.slot(&[&key.segments[..], &path.segments].concat()));
                 Place::Key { within: path.segments.clone(), body }
             }
-            Root::Op => match &self.decoding.op {
-                Some(op) => Place::Body(self.slot(&[&op.segments[..], &path.segments].concat())),
-                None => Place::Nothing,
-            },
+            Root::Op => {
+                let body = self.decoding.op.as_ref().map(|op| self.slot(&[&op.segments[..], &path.segments].concat()));
+                if path.segments.is_empty() || body.is_some() { Place::Op(body) } else { Place::Nothing }
+            }
             Root::Meta => meta(&path.segments).map_or(Place::Nothing, Place::Meta),
-            Root::Headers => Place::Nothing,
+            Root::Headers => header(&path.segments),
         }
     }
 
@@ -196,12 +231,27 @@ impl<'d> Places<'d> {
     }
 }
 
+/// Names of headers may hold dots: `headers.ce.id` is the header `ce.id`.
+fn header(segments: &[Segment]) -> Place {
+    let fields = segments.iter().map(|segment| match segment {
+        Segment::Field(name) => Some(name.as_str()),
+        Segment::Index(_) => None,
+    });
+    match fields.collect::<Option<Vec<_>>>() {
+        Some(names) if names.is_empty() => Place::Header(None),
+        Some(names) => Place::Header(Some(names.join("."))),
+        None => Place::Nothing,
+    }
+}
+
 fn meta(segments: &[Segment]) -> Option<Meta> {
     match segments {
         [] => Some(Meta::All),
         [Segment::Field(name)] => match name.as_str() {
             "position" => Some(Meta::Position),
-            "file" => Some(Meta::File),
+            "file" => Some(Meta::Part),
+            "stream" | "topic" | "table" | "queue" => Some(Meta::Stream),
+            "partition" => Some(Meta::Partition),
             "ingest" => Some(Meta::Ingest),
             _ => None,
         },

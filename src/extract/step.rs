@@ -27,6 +27,8 @@ pub(super) struct Taking {
     pub keys: Vec<(KeyId, Pull)>,
     pub keep: Vec<Pull>,
     dedupe: Option<Pull>,
+    /// Without a `dedupe_by`, the record's own key tells the effect.
+    own_key: Option<Pull>,
     /// The index in `keys` that reads the same path as `dedupe`.
     dedupe_key: Option<usize>,
     pub time: Option<Pull>,
@@ -42,6 +44,7 @@ impl Taking {
         each: Option<usize>,
         places: &mut Places<'_>,
         redactions: &Redactions,
+        identity: bool,
     ) -> Taking {
         let mut pull = |expr: &Expr| Pull::new(expr, step, each, places, redactions);
         let exprs = step.keys.iter().flat_map(|(name, exprs)| exprs.iter().map(|expr| (*name, expr)));
@@ -58,6 +61,7 @@ impl Taking {
             keys: exprs.iter().map(|(name, expr)| (*name, pull(expr))).collect(),
             keep: step.keep.iter().map(|(_, expr)| pull(expr)).collect(),
             dedupe: step.dedupe_by.as_ref().map(&mut pull),
+            own_key: identity.then(|| pull(&own_key)),
             dedupe_key,
             time: step.time.as_ref().map(&mut pull),
             entry: step.entry.as_ref().map(|pattern| (pattern.clone(), pull(&own_key))),
@@ -67,7 +71,7 @@ impl Taking {
     /// Whether the step reads records of this part of the source.
     #[inline]
     pub fn reads(&self, record: &Record<'_>) -> bool {
-        self.select.as_ref().is_none_or(|select| *select == stem(record.file))
+        self.select.as_ref().is_none_or(|select| select == record.stream())
     }
 
     /// The observation's time: the step's own, where it has one. `None` where that cannot be read, or
@@ -104,7 +108,7 @@ impl Taking {
             keys.add(*name, pull, view, self.dedupe_key == Some(index));
         }
         let of_dedupe = keys.of_dedupe;
-        self.dedupe(view, of_dedupe, &mut draft, &mut counts.key_errors);
+        self.dedupe(view, of_dedupe, position.element, &mut draft, &mut counts.key_errors);
         for pull in &self.keep {
             draft.field(&pull.shown(view, &mut counts.keep_errors));
         }
@@ -115,16 +119,26 @@ impl Taking {
 
     /// Writes what makes the effect unique. Where that is a key's value, it is not stored twice.
     #[inline]
-    fn dedupe(&self, view: &View<'_>, of_key: Option<u32>, draft: &mut Draft<'_>, errors: &mut u64) {
+    fn dedupe(&self, view: &View<'_>, of_key: Option<u32>, element: u32, draft: &mut Draft<'_>, errors: &mut u64) {
         if let Some(index) = of_key {
             return draft.body(Dedupe::Key(index));
         }
-        let Some(pull) = &self.dedupe else { return draft.body(Dedupe::Position) };
-        match dedupe_text(&pull.value(view, errors), &mut Digits::default()) {
+        let mut digits = Digits::default();
+        let given = self.dedupe.as_ref().and_then(|pull| {
+            let value = pull.value(view, errors);
+            Some(pull.veiled(dedupe_text(&value, &mut digits)?).into_owned())
+        });
+        let own = || {
+            let pull = self.own_key.as_ref()?;
+            let value = pull.value(view, &mut 0);
+            let key = pull.veiled(dedupe_text(&value, &mut digits)?).into_owned();
+            Some(if view.element.is_some() { format!("{key}[{element}]") } else { key })
+        };
+        match given.or_else(own) {
             None => draft.body(Dedupe::Position),
             Some(text) => {
                 let mut packed = Vec::new();
-                key::pack(&pull.veiled(text), &mut packed);
+                key::pack(&text, &mut packed);
                 draft.body(Dedupe::Value(&packed));
             }
         }
@@ -138,13 +152,6 @@ fn entry_keys(pattern: &EntryPattern, own_key: &Pull, view: &View<'_>) -> Option
     let name = key_text(&value, &mut digits)?;
     let keys = entry::keys_of(pattern, &name)?;
     Some(keys.into_iter().map(|(name, text)| (name, own_key.veiled(text.into()).into_owned())).collect())
-}
-
-/// A file's name without its folder and its extensions: a recording of a topic, a table or a queue
-/// that is called after it.
-fn stem(file: &str) -> &str {
-    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
-    name.split_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// Adds keys to an observation.

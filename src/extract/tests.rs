@@ -68,6 +68,8 @@ fn lines() -> Decoding {
         parse: Vec::new(),
         strict: false,
         redact: Vec::new(),
+        stamped: false,
+        key_is_identity: false,
     }
 }
 
@@ -98,7 +100,8 @@ fn observation(plan: &Plan, batch: &Batch, entry: &Entry) -> String {
 fn extract(extractor: &mut Extractor, plan: &Plan, payload: &[u8]) -> Result<String, Undecodable> {
     let mut batch = Batch::default();
     let position = Position { part: 0, offset: 7, element: 0 };
-    let record = Record { payload, position, ingest: Time(1_000_000_000), file: "a.jsonl", key: None };
+    let record =
+        Record { payload, position, ingest: Time(1_000_000_000), part: "a.jsonl", attributes: Attributes::default() };
     let latest = Time(2_000_000_000_000_000_000);
     let result = extractor.record(&record, latest, &mut batch);
     let shown: Vec<_> = batch.entries().iter().map(|entry| observation(plan, &batch, entry)).collect();
@@ -439,8 +442,13 @@ fn a_record_whose_elements_make_too_much_is_undecodable_as_a_whole() {
     let mut extractor = Extractor::new(&plan, "events", &untimed());
     let mut batch = Batch::default();
     let mut extract = |payload: String, batch: &mut Batch| {
-        let record =
-            Record { payload: payload.as_bytes(), position: Position::default(), ingest: Time(1), file: "", key: None };
+        let record = Record {
+            payload: payload.as_bytes(),
+            position: Position::default(),
+            ingest: Time(1),
+            part: "",
+            attributes: Attributes::default(),
+        };
         extractor.record(&record, Time::MAX, batch)
     };
     let wide = |items: usize, pad: usize| {

@@ -25,6 +25,10 @@ pub struct Decoding {
     pub strict: bool,
     /// Paths whose values are never stored, shown or sent.
     pub redact: Vec<Path>,
+    /// Records bring an event time of their own, for where no `time` is named.
+    pub stamped: bool,
+    /// A record's own key says which effect it is, where a step has no `dedupe_by`: a row's primary key.
+    pub key_is_identity: bool,
 }
 
 /// The format of a record.

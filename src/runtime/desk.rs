@@ -7,7 +7,7 @@ use super::portion::{Mark, Portion, Trouble};
 use super::recording::{Recording, ingest};
 use crate::extract::counts::Counts;
 use crate::extract::undecodable::Undecodable;
-use crate::extract::{Extracted, Extractor, Record};
+use crate::extract::{Attributes, Extracted, Extractor, Record};
 use crate::model::observation::Position;
 use crate::model::time::Time;
 use crate::sources::file::{Chunk, Cutter};
@@ -79,7 +79,7 @@ impl<'r> Shelf<'r> {
     fn open(&self, part: usize, block: usize) -> io::Result<Cutter> {
         Cutter::open(
             &self.recording.file(part).path,
-            self.recording.tap(part).config.file.framing(),
+            self.recording.tap(part).config.framing(),
             block,
             &self.interrupted,
         )
@@ -168,7 +168,7 @@ impl<'s, 'r> Desk<'s, 'r> {
         let (tap_index, index) = self.shelf.recording.parts[portion.part];
         let tap = &self.shelf.recording.taps[tap_index];
         let file = &tap.files[index];
-        let decoding = &tap.config.file.decoding;
+        let decoding = &tap.config.decoding;
         let extractors = if task == Task::Look { &mut self.lookers } else { &mut self.extractors };
         let extractor = extractors[tap_index]
             .get_or_insert_with(|| Extractor::new(&self.shelf.recording.plan, &tap.config.name, decoding));
@@ -184,7 +184,7 @@ impl<'s, 'r> Desk<'s, 'r> {
             }
             let payload = chunk.bytes(at);
             let position = Position { part: index as u32, offset: at.line, element: 0 };
-            let record = Record { payload, position, ingest, file: &file.name, key: None };
+            let record = Record { payload, position, ingest, part: &file.name, attributes: Attributes::default() };
             let before = portion.batch.entries().len();
             let extracted = match &header {
                 Ok(()) => extractor.record(&record, latest, &mut portion.batch),

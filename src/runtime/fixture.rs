@@ -3,11 +3,12 @@
 use super::coverage::Window;
 use super::play::{PlayOptions, Played, play};
 use super::recording::{Recording, Unreadable};
-use crate::config::{Config, FileConfig, SourceConfig};
+use crate::config::{Config, SourceConfig, Tap};
 use crate::engine::Input;
 use crate::flow::format::{Decoding, Format, Lateness, Pacing};
 use crate::flow::plan::{Carries, Clock, Condition, Expr, Flow, Key, Path, Plan, Root, Segment, Source, Step};
 use crate::model::time::{Span, Time};
+use crate::sources::live::Start;
 use std::convert::Infallible;
 use std::fs;
 use std::path::PathBuf;
@@ -63,7 +64,7 @@ impl Fixture {
     }
 
     /// A source with one step that takes each of its records; `adjust` changes how it is read.
-    pub(super) fn source(mut self, name: &str, pattern: &str, adjust: impl FnOnce(&mut FileConfig)) -> Fixture {
+    pub(super) fn source(mut self, name: &str, pattern: &str, adjust: impl FnOnce(&mut SourceConfig)) -> Fixture {
         let decoding = Decoding {
             format: Format::Json,
             time: Some(body("t")),
@@ -74,6 +75,8 @@ impl Fixture {
             parse: vec![],
             strict: true,
             redact: vec![],
+            stamped: false,
+            key_is_identity: false,
         };
         let pacing = Pacing {
             lateness: Lateness::Span(LATENESS),
@@ -81,18 +84,20 @@ impl Fixture {
             silence: None,
             undecodable_is_gap: true,
         };
-        let mut file = FileConfig {
-            path: self.folder.path().join(pattern).display().to_string(),
+        let mut source = SourceConfig {
+            name: name.into(),
+            tap: Tap::File { path: self.folder.path().join(pattern).display().to_string() },
             decoding,
             pacing,
-            from_beginning: false,
+            start: Start::Latest,
             gaps: vec![],
             carries: Carries::Lines,
             clock: Clock::One,
             resolution: Span::ZERO,
+            skips_versions: false,
         };
-        adjust(&mut file);
-        self.config.sources.push(SourceConfig { name: name.into(), file });
+        adjust(&mut source);
+        self.config.sources.push(source);
         let id = self.evidence(name, None);
         self.step(name, id, None)
     }

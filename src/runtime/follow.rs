@@ -26,8 +26,8 @@ pub(super) struct Follow {
 
 impl Follow {
     pub(super) fn new(plan: &Plan, tap: &Tap, window: Window, complete: bool) -> Follow {
-        let pacing = tap.config.file.pacing;
-        let timed = tap.config.file.decoding.time.is_some();
+        let pacing = tap.config.pacing;
+        let timed = tap.config.decoding.time.is_some();
         let parts = tap.files.len();
         let lateness = match pacing.lateness {
             Lateness::Span(span) => span,
@@ -51,7 +51,7 @@ impl Follow {
             main: Coverage::new(&clocks, &pacing, parts, window, complete),
             apart,
             clock_of_step: steps.collect(),
-            declared: tap.config.file.gaps.clone(),
+            declared: tap.config.gaps.clone(),
             has_own_clocks: !tap.own_clocks.is_empty(),
         }
     }

@@ -48,14 +48,15 @@ impl fmt::Display for Unreadable {
 }
 
 impl Recording {
-    /// Finds the files of every source that a flow reads. Nothing is read yet.
+    /// Finds the files of every source that a flow reads, live systems aside. Nothing is read yet.
     pub fn open(config: &Config, plan: &Arc<Plan>) -> Result<Recording, Unreadable> {
         let (mut taps, mut failed) = (Vec::new(), Vec::new());
         for source in &config.sources {
             let Some(id) = plan.sources.iter().position(|s| s.clock_of.is_none() && s.name == source.name) else {
                 continue;
             };
-            match locate(&source.file.path).and_then(readable) {
+            let Some(path) = source.tap.files() else { continue };
+            match locate(path).and_then(readable) {
                 Ok(files) => taps.push(Tap::new(plan, id as SourceId, source, files)),
                 Err(error) => failed.push((source.name.clone(), error)),
             }

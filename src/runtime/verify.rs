@@ -111,7 +111,7 @@ fn settled(config: &Config, plan: Arc<Plan>, settle: Option<Span>) -> (Config, A
         source.lateness = source.lateness + settle;
     }
     for source in &mut config.sources {
-        if let Lateness::Span(lateness) = &mut source.file.pacing.lateness {
+        if let Lateness::Span(lateness) = &mut source.pacing.lateness {
             *lateness = *lateness + settle;
         }
     }

@@ -24,6 +24,18 @@ pub trait Source: Send {
     fn follow(&mut self, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Failure>;
 }
 
+/// Where a source begins that was never followed before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Start {
+    /// With what comes from now on.
+    #[default]
+    Latest,
+    /// With all that is there.
+    Beginning,
+    /// With what came at this moment or later, by the system's own order; more than that does no harm.
+    At(Time),
+}
+
 /// Why a source cannot go on for now: what happened, to what, and the way out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -42,8 +54,23 @@ pub struct Record<'a> {
     pub offset: u64,
     /// The bytes to decode.
     pub payload: &'a [u8],
+    /// The table, topic, queue or stream that it stands in, for `from: source.stream`. `None`: its part's name says it.
+    pub stream: Option<&'a str>,
     /// Its own key, where the system's records have one.
     pub key: Option<&'a str>,
+    /// When it happened, by the system's clock, where the system says so.
+    pub time: Option<Time>,
+    /// The kind of change, where the system says so: `insert`, `update`, `delete`.
+    pub op: Option<&'a str>,
+    /// Its headers in their order.
+    pub headers: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Record<'a> {
+    /// A record that is its bytes and nothing else.
+    pub fn plain(part: u32, offset: u64, payload: &'a [u8]) -> Record<'a> {
+        Record { part, offset, payload, stream: None, key: None, time: None, op: None, headers: &[] }
+    }
 }
 
 /// What a live source hands its records to.

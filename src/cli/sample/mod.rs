@@ -5,7 +5,7 @@ mod probe;
 use super::human::{ERROR, GOOD, WARNING};
 use super::project::Project;
 use crate::config::SourceConfig;
-use crate::extract::{Extractor, Record};
+use crate::extract::{Attributes, Extractor, Record};
 use crate::findings::sentence::{BOLD, DIM, Shown};
 use crate::flow::format::{Decoding, Format};
 use crate::flow::plan::Plan;
@@ -95,7 +95,7 @@ struct Seen {
 impl<'a> Sample<'a> {
     fn new(plan: &Arc<Plan>, source: &'a SourceConfig) -> Sample<'a> {
         let (asking, probes) = probes(plan, &source.name);
-        let decoding = Decoding { strict: true, ..source.file.decoding.clone() };
+        let decoding = Decoding { strict: true, ..source.decoding.clone() };
         Sample {
             source,
             extractor: Extractor::new(&Arc::new(asking), &source.name, &decoding),
@@ -108,7 +108,10 @@ impl<'a> Sample<'a> {
 
     /// Takes the first records of each file, so many in all.
     fn take(&mut self, count: usize) -> anyhow::Result<()> {
-        let files = locate(&self.source.file.path)?;
+        let Some(path) = self.source.tap.files() else {
+            anyhow::bail!("`{}` is a live system, and only files can be sampled", self.source.name);
+        };
+        let files = locate(path)?;
         let each = count.div_ceil(files.len().max(1));
         for (part, file) in files.iter().enumerate() {
             let wanted = (self.records + each).min(count);
@@ -118,8 +121,7 @@ impl<'a> Sample<'a> {
     }
 
     fn take_file(&mut self, part: u32, file: &Located, wanted: usize) -> anyhow::Result<()> {
-        let mut cutter =
-            Cutter::open(&file.path, framing(&self.source.file.decoding.format), BLOCK_BYTES, &Arc::default())?;
+        let mut cutter = Cutter::open(&file.path, framing(&self.source.decoding.format), BLOCK_BYTES, &Arc::default())?;
         let mut chunk = Chunk::default();
         loop {
             cutter.next(&mut chunk);
@@ -135,8 +137,13 @@ impl<'a> Sample<'a> {
                     return Ok(());
                 }
                 let position = Position { part, offset: at.line, element: 0 };
-                let record =
-                    Record { payload: chunk.bytes(at), position, ingest: Time(0), file: &file.name, key: None };
+                let record = Record {
+                    payload: chunk.bytes(at),
+                    position,
+                    ingest: Time(0),
+                    part: &file.name,
+                    attributes: Attributes::default(),
+                };
                 self.ask(&record, &format!("{}:{}", file.name, at.line));
             }
             if chunk.is_last() {
@@ -171,7 +178,7 @@ impl<'a> Sample<'a> {
         if !matched {
             let text = String::from_utf8_lossy(record.payload).trim().to_owned();
             let shown =
-                if self.source.file.decoding.redact.is_empty() { format!("  {}", Shown(&text)) } else { String::new() };
+                if self.source.decoding.redact.is_empty() { format!("  {}", Shown(&text)) } else { String::new() };
             self.unmatched.add(format!("{place}{shown}"));
         }
     }

@@ -5,7 +5,7 @@ use super::compare::Difference;
 use super::read::{Case, Stretch, TestFile, TestRecord};
 use crate::engine::trace::Trace;
 use crate::engine::{Input, Pace};
-use crate::extract::{Extractor, Record};
+use crate::extract::{Attributes, Extractor, Record};
 use crate::flow::format::{Decoding, Format};
 use crate::flow::plan::{Form, Path, Plan, Root, Segment};
 use crate::model::SourceId;
@@ -135,9 +135,12 @@ impl Stage<'_> {
             payload: test.payload.as_bytes(),
             position,
             ingest: self.start + test.at,
-            // A topic or a table of a recording is the file of its name.
-            file: test.select.as_deref().unwrap_or_default(),
-            key: test.key.as_deref(),
+            part: "",
+            attributes: Attributes {
+                stream: test.select.as_deref(),
+                key: test.key.as_deref(),
+                ..Attributes::default()
+            },
         };
         let mut batch = Batch::default();
         let matched = match extractor.record(&record, Time::MAX, &mut batch) {
@@ -221,5 +224,7 @@ fn decoding() -> Decoding {
         parse: Vec::new(),
         strict: true,
         redact: Vec::new(),
+        stamped: false,
+        key_is_identity: false,
     }
 }

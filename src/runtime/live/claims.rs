@@ -17,6 +17,7 @@
 use crate::engine::Input;
 use crate::model::SourceId;
 use crate::model::time::{Span, Time};
+use crate::sources::live::Start;
 
 /// A clock of the plan that is read off the source.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +35,8 @@ pub struct Clock {
 pub struct Pace {
     /// How far clocks may differ.
     pub clock_skew: Span,
-    /// What was there before the watch is read as well.
-    pub from_beginning: bool,
+    /// How much of what was there before the watch is read as well.
+    pub start: Start,
     /// To have said nothing for longer is a hole.
     pub silence: Option<Span>,
     /// Known holes: from, to, both included.
@@ -177,7 +178,11 @@ impl Claims {
 /// From where on a clock's source is covered: from its first proof, or from the oldest record of what was there before.
 fn begins(clock: &Clock, pace: &Pace, first_proof: Time, oldest: Option<Time>) -> Time {
     let watched = first_proof + pace.clock_skew + pace.clock_skew;
-    let recorded = oldest.filter(|_| pace.from_beginning).map(|oldest| oldest + clock.lateness);
+    let recorded = match pace.start {
+        Start::Latest => None,
+        Start::Beginning => oldest.map(|oldest| oldest + clock.lateness),
+        Start::At(time) => Some(time + pace.clock_skew),
+    };
     recorded.map_or(watched, |at| at.min(watched))
 }
 
@@ -185,9 +190,9 @@ fn begins(clock: &Clock, pace: &Pace, first_proof: Time, oldest: Option<Time>) -
 mod tests {
     use super::*;
 
-    fn claims(from_beginning: bool) -> Claims {
+    fn claims(start: Start) -> Claims {
         let clock = |source, lateness| Clock { source, lateness: Span(lateness), progress: None };
-        let pace = Pace { clock_skew: Span(1), from_beginning, ..Pace::default() };
+        let pace = Pace { clock_skew: Span(1), start, ..Pace::default() };
         Claims::new(vec![clock(0, 5), clock(1, 7)], pace)
     }
 
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn progress_is_the_proof_less_each_clocks_lateness() {
-        let mut claims = claims(false);
+        let mut claims = claims(Start::Latest);
         claims.record(Time(9));
         assert_eq!(told(&mut claims), "", "a record proves nothing");
         claims.caught_up(Time(10));
@@ -223,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_past_that_was_recorded_counts_from_its_oldest_record() {
-        let mut claims = claims(true);
+        let mut claims = claims(Start::Beginning);
         [Time(6), Time(3), Time(8)].into_iter().for_each(|time| claims.record(time));
         claims.caught_up(Time(20));
         assert_eq!(told(&mut claims), "0 begins 8, 0 to 15, 1 begins 10, 1 to 13");
@@ -231,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_hole_is_as_wide_as_what_could_have_stood_there() {
-        let mut claims = claims(false);
+        let mut claims = claims(Start::Latest);
         claims.hole();
         assert_eq!(told(&mut claims), "", "before the watch everything is unknown");
         claims.caught_up(Time(10));

@@ -6,7 +6,7 @@ use super::entry::{Claim, Delivery};
 use super::status::SourceStatus;
 use crate::config::SourceConfig;
 use crate::engine::Input;
-use crate::extract::{self, Extractor};
+use crate::extract::{self, Attributes, Extractor};
 use crate::flow::plan::Plan;
 use crate::model::SourceId;
 use crate::model::observation::Position;
@@ -63,17 +63,16 @@ impl Desk {
     ) -> Desk {
         let Known { source, parts: names, clocks } = known;
         let parts = names.iter().zip(0..).map(|(name, number)| (name.clone(), number)).collect();
-        let file = &config.file;
         let pace = Pace {
             clock_skew: plan.clock_skew,
-            from_beginning: file.from_beginning,
-            silence: file.pacing.silence,
-            gaps: file.gaps.clone(),
+            start: config.start,
+            silence: config.pacing.silence,
+            gaps: config.gaps.clone(),
         };
         Desk {
             name: config.name.clone(),
-            extractor: Extractor::new(plan, &config.name, &config.file.decoding),
-            undecodable_is_gap: config.file.pacing.undecodable_is_gap,
+            extractor: Extractor::new(plan, &config.name, &config.decoding),
+            undecodable_is_gap: config.pacing.undecodable_is_gap,
             latest_skew: plan.clock_skew,
             claims: Claims::new(clocks, pace),
             source,
@@ -156,8 +155,10 @@ impl Intake for Desk {
     fn record(&mut self, record: Record<'_>) {
         let now = self.now();
         let position = Position { part: record.part, offset: record.offset, element: 0 };
-        let file = &self.names[record.part as usize];
-        let read = extract::Record { payload: record.payload, position, ingest: now, file, key: record.key };
+        let Record { stream, key, time, op, headers, .. } = record;
+        let attributes = Attributes { stream, key, time, op, headers };
+        let part = &self.names[record.part as usize];
+        let read = extract::Record { payload: record.payload, position, ingest: now, part, attributes };
         match self.extractor.record(&read, now + self.latest_skew, &mut self.delivery.batch) {
             Ok(extracted) => {
                 self.status.record(extracted.matched > 0);

@@ -17,12 +17,12 @@ mod status;
 pub use entry::Found;
 pub use lane::LaneError;
 
-use crate::config::{Config, SourceConfig};
+use crate::config::{Config, SourceConfig, Tap};
 use crate::flow::plan::Plan;
 use crate::journal::Sequence;
 use crate::model::SourceId;
 use crate::model::time::Span;
-use crate::sources::file::follow::{Follow, Options, Start};
+use crate::sources::file::follow::{Follow, Options};
 use crate::sources::live::{Source, Stopped};
 use crossbeam_channel::{RecvTimeoutError, bounded, unbounded};
 use intake::Desk;
@@ -119,10 +119,12 @@ fn taps<'c>(config: &'c Config, plan: &Plan) -> impl Iterator<Item = (&'c Source
 
 /// The live source that a configuration describes.
 fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
-    let file = &config.file;
-    let start = if file.from_beginning { Start::Beginning } else { Start::End };
-    let options = Options { path: file.path.clone(), framing: file.framing(), begins: None, start, clock_skew };
-    Box::new(Follow::new(options))
+    match &config.tap {
+        Tap::File { path } => {
+            let (path, framing, start) = (path.clone(), config.framing(), config.start);
+            Box::new(Follow::new(Options { path, framing, begins: None, start, clock_skew }))
+        }
+    }
 }
 
 /// Lets one source follow its system, again and again.

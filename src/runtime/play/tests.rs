@@ -138,7 +138,7 @@ fn a_step_with_its_own_time_follows_the_source_or_itself() {
     let (said, played) = timed.play().unwrap();
     assert_eq!(said[1..], ["0 begins 15", "1 begins 15", "0 ends 65", "1 ends 65"]);
     assert_eq!(played.sources[0].beyond_lateness, 1);
-    let source = |file: &mut crate::config::FileConfig| file.decoding.time = None;
+    let source = |file: &mut crate::config::SourceConfig| file.decoding.time = None;
     let mut untimed = Fixture::new().file("a.jsonl", &content).source("s", "a.jsonl", source).own_clock("own");
     untimed.plan.flows[0].steps.remove(0);
     let (said, played) = untimed.play().unwrap();

@@ -46,7 +46,7 @@ impl Follower<'_> {
         let part = *file.part.get_or_insert_with(|| intake.part(&file.name));
         for record in chunk.records() {
             let payload = chunk.bytes(record);
-            intake.record(Record { part, offset: record.line, payload, key: None });
+            intake.record(Record::plain(part, record.line, payload));
         }
         for problem in chunk.problems() {
             intake.undecodable(part, problem.line, problem.reason, &problem.detail, &problem.text);

@@ -3,11 +3,11 @@
 use super::bytes::Bytes;
 use super::files::{File, Id, Place, Stamp};
 use super::mark::Mark;
-use super::{FILES_MAX, Follower, Halt, OPEN_MAX, SUSPECTED_MAX, Start};
+use super::{FILES_MAX, Follower, Halt, OPEN_MAX, SUSPECTED_MAX};
 use crate::model::time::Time;
 use crate::sources::file::locate;
 use crate::sources::file::split::Framing;
-use crate::sources::live::{Failure, Intake};
+use crate::sources::live::{Failure, Intake, Start};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -71,7 +71,7 @@ impl Follower<'_> {
                 }
                 let mut file = File::new(name, path, id, before);
                 file.seen(&metadata, at);
-                if self.first && self.options.start == Start::End {
+                if self.first && self.options.start == Start::Latest {
                     file.mute = metadata.len();
                 }
                 self.files.all.push(file);

@@ -34,7 +34,7 @@ mod tests;
 
 use super::split::{Framing, Pieces};
 use crate::model::time::{Span, Time};
-use crate::sources::live::{Failure, Intake, Source, Stopped};
+use crate::sources::live::{Failure, Intake, Source, Start, Stopped};
 use files::Files;
 use std::time::Duration;
 
@@ -69,16 +69,6 @@ const SUSPECTED_MAX: usize = 256;
 const OPEN_MAX: usize = 256;
 /// So many troubles are told at once; the others are counted.
 const TROUBLES_SHOWN_MAX: usize = 3;
-
-/// Where a source begins that was never followed before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Start {
-    /// With what the files hold.
-    Beginning,
-    /// With what is added from now on. What the files hold is read once all the same, to count its lines; packed files
-    /// and documents that are there are not read.
-    End,
-}
 
 /// What to follow, and how.
 #[derive(Clone, Debug)]

@@ -258,7 +258,7 @@ impl Follower<'_> {
             }
             let Some(record) = pieces.records.get(count) else { break };
             if begin + u64::from(record.start) >= file.mute {
-                intake.record(Record { part, offset: record.line, payload: record.of(data), key: None });
+                intake.record(Record::plain(part, record.line, record.of(data)));
             }
         }
         self.unsent_records += pieces.records.len();

@@ -7,10 +7,10 @@ mod restart;
 mod rotation;
 mod writer;
 
-use super::{Follower, Halt, Options, Start, cursor};
+use super::{Follower, Halt, Options, cursor};
 use crate::model::time::{Span, Time};
 use crate::sources::file::split::Framing;
-use crate::sources::live::{Intake, Record, Stopped};
+use crate::sources::live::{Intake, Record, Start, Stopped};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

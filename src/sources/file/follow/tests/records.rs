@@ -128,7 +128,7 @@ fn a_document_that_is_renamed_into_place_is_taken_at_once() {
 
 #[test]
 fn a_beginning_at_the_end_keeps_the_numbers_of_the_lines() {
-    let mut story = Story::with("*.log", |o| o.start = Start::End);
+    let mut story = Story::with("*.log", |o| o.start = Start::Latest);
     story.append("app.log", "a\nb\nhalf");
     assert_eq!(story.round(), ["whole"]);
     story.append("app.log", " is whole\nd\n");
@@ -141,13 +141,13 @@ fn a_beginning_at_the_end_keeps_the_numbers_of_the_lines() {
 
 #[test]
 fn documents_and_packed_files_that_are_there_before_the_start_are_not_read_unless_they_change() {
-    let mut story = Story::with("*", |o| (o.framing, o.start) = (Framing::Document, Start::End));
+    let mut story = Story::with("*", |o| (o.framing, o.start) = (Framing::Document, Start::Latest));
     story.append("a", "before");
     assert_eq!(story.round(), ["whole"]);
     story.restart();
     story.append("a", " and after");
     assert_eq!(story.rounds(3), ["a#2:1 before and after"]);
-    let mut story = Story::with("*.gz", |o| o.start = Start::End);
+    let mut story = Story::with("*.gz", |o| o.start = Start::Latest);
     story.append("plain", "before\n");
     story.gzip("plain", "a.gz");
     assert_eq!(story.rounds(5), Vec::<String>::new());
