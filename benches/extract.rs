@@ -37,7 +37,7 @@ fn main() {
         }
     };
     for (name, strict) in [("needed", false), ("strict", true)] {
-        let mut extractor = Extractor::new(&plan, "events", &decoding(strict));
+        let mut extractor = Extractor::new(std::slice::from_ref(&plan), "events", &decoding(strict));
         let mut batch = Batch::default();
         measure(name, &mut |payload, first| {
             if first {
@@ -46,7 +46,9 @@ fn main() {
             let position = Position::default();
             let record =
                 Record { payload, position, ingest: Time::MIN, part: "events", attributes: Attributes::default() };
-            extractor.record(&record, Time::MAX, &mut batch).is_ok_and(|extracted| extracted.matched > 0)
+            extractor
+                .record(&record, Time::MAX, std::slice::from_mut(&mut batch))
+                .is_ok_and(|extracted| extracted.matched > 0)
         });
     }
     measure("serde_json, validation alone", &mut |payload, _| {

@@ -106,6 +106,24 @@ impl Daemon {
         }
     }
 
+    /// What it has printed.
+    fn text(&self) -> String {
+        fs::read_to_string(&self.out).unwrap()
+    }
+
+    /// Waits until it has said something on standard error.
+    fn says(&self, words: &str) {
+        let begun = Instant::now();
+        loop {
+            let said = fs::read_to_string(&self.err).unwrap();
+            if said.contains(words) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{words:?} is not in: {said}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Asks it to stop, and waits until it has.
     fn stop(mut self) -> String {
         let begun = Instant::now();
@@ -177,16 +195,86 @@ fn only_one_daemon_writes_to_a_folder() {
     daemon.stop();
 }
 
+/// A payment within half a second is what the flow asks for at times, and at others within an hour.
 #[test]
-fn a_journal_is_not_mixed_with_other_flows() {
+fn changed_checks_apply_to_what_is_open() {
+    let shop = Shop::new();
+    shop.write("order.yaml", &FLOW.replace("500ms", "1h"));
+    shop.log("tick", "-");
+    let first = shop.start("first");
+    a_while();
+    shop.log("placed", "o-1");
+    a_while();
+    assert_eq!(first.found(0), Vec::<String>::new(), "there is time");
+    // While it is stopped …
+    first.stop();
+    shop.write("order.yaml", FLOW);
+    let second = shop.start("second");
+    assert_eq!(second.found(1), ["o-1"], "it was placed by the flow that was");
+    // … and while it runs. What has closed stays as it was judged, until something comes that belongs to it.
+    shop.write("order.yaml", &FLOW.replace("500ms", "1h"));
+    second.says("going on with the new ones");
+    shop.log("placed", "o-2");
+    a_while();
+    assert_eq!(second.found(1), ["o-1"]);
+    shop.log("paid", "o-1");
+    assert_eq!(second.found(2), ["o-1", "o-1"]);
+    assert!(second.text().contains(r#""status":"resolved""#), "{}", second.text());
+    a_while();
+    shop.write("order.yaml", FLOW);
+    assert_eq!(second.found(3), ["o-1", "o-1", "o-2"]);
+    second.stop();
+    let third = shop.start("third");
+    a_while();
+    assert_eq!(third.found(0), Vec::<String>::new(), "all was told");
+    third.stop();
+}
+
+#[test]
+fn a_flow_that_is_wrong_is_refused_and_the_old_one_goes_on() {
     let shop = Shop::new();
     shop.log("tick", "-");
     let daemon = shop.start("one");
     a_while();
+    shop.write("order.yaml", &FLOW.replace("expect: paid", "expect: payed"));
+    daemon.says("there is no step `payed`");
+    daemon.says("is refused");
+    shop.log("placed", "o-1");
+    assert_eq!(daemon.found(1), ["o-1"]);
     daemon.stop();
-    shop.write("order.yaml", &FLOW.replace("500ms", "400ms"));
-    let said = shop.refused(&[]);
-    assert!(said.contains("other flows") && said.contains("--data"), "{said}");
+}
+
+/// Another flow of the same log has a lane of its own, and is added while the daemon runs.
+#[test]
+fn a_flow_that_is_added_is_watched_from_then_on() {
+    let shop = Shop::new();
+    let other = FLOW.replace("flow: order", "flow: parcel").replace("\"paid\"", "\"sent\"").replace("paid:", "sent:");
+    shop.write("parcel.yaml", &other.replace("expect: paid", "expect: sent"));
+    shop.log("tick", "-");
+    let daemon = shop.start("one");
+    a_while();
+    shop.log("placed", "o-1");
+    shop.log("paid", "o-1");
+    a_while();
+    shop.write("throughline.yaml", &CONFIG.replace("[order.yaml]", "[order.yaml, parcel.yaml]"));
+    daemon.says("going on with the new ones");
+    a_while();
+    shop.log("placed", "o-2");
+    shop.log("sent", "o-2");
+    shop.log("placed", "o-3");
+    shop.log("paid", "o-3");
+    let mut found = daemon.found(2);
+    a_while();
+    found.sort();
+    assert_eq!(found, ["o-2", "o-3"], "o-2 was not paid, o-3 not sent, and o-1 was placed before the other flow");
+    let flows: Vec<_> =
+        ["order", "parcel"].iter().map(|flow| shop.path("throughline.data/journal").join(flow)).collect();
+    assert!(flows.iter().all(|folder| folder.is_dir()), "{flows:?}");
+    daemon.stop();
+    let again = shop.start("again");
+    shop.log("placed", "o-4");
+    assert_eq!(again.found(2), ["o-4", "o-4"]);
+    again.stop();
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod human;
 mod interrupt;
 mod progress;
 mod project;
+mod reload;
 mod report;
 mod run;
 mod sample;

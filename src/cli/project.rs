@@ -17,6 +17,8 @@ pub struct Project {
     pub config: Config,
     /// The flows.
     pub plan: Arc<Plan>,
+    /// Their documents.
+    pub documents: Vec<Document>,
 }
 
 /// A configuration and its flows, read; what is wrong with them may be a lot.
@@ -38,7 +40,7 @@ pub fn read(path: &Path) -> Read {
     diagnostics.extend(of_flows.into_iter().filter(|d| sure || d.severity == Severity::Error));
     let errors = diagnostics.iter().any(|d| d.severity == Severity::Error);
     let project = match (config, plan) {
-        (Some(config), Some(plan)) if !errors => Some(Project { config, plan: Arc::new(plan) }),
+        (Some(config), Some(plan)) if !errors => Some(Project { config, plan: Arc::new(plan), documents }),
         _ => None,
     };
     Read { project, diagnostics }
@@ -61,16 +63,15 @@ pub fn load(path: &Path, flow: Option<&str>) -> anyhow::Result<Option<Project>> 
 
 /// The same with one flow alone, so that only its sources are read.
 fn only(project: Project, name: &str) -> anyhow::Result<Project> {
-    let Project { config, plan } = project;
+    let Project { config, plan, documents } = project;
     if !plan.flows.iter().any(|flow| flow.name == name) {
         let known: Vec<_> = plan.flows.iter().map(|flow| flow.name.as_str()).collect();
         anyhow::bail!("there is no flow `{name}`; there are: {}", known.join(", "));
     }
-    let (documents, _) = config::flows::documents(&config.flows);
     let wanted: Vec<_> = documents.into_iter().filter(|document| names(document).is_none_or(|n| n == name)).collect();
     let (plan, _) = flow::compile(&wanted, &config.source_infos(), config.clock_skew);
     let plan = plan.ok_or_else(|| anyhow::anyhow!("the flow `{name}` changed while it was read"))?;
-    Ok(Project { config, plan: Arc::new(plan) })
+    Ok(Project { config, plan: Arc::new(plan), documents: wanted })
 }
 
 /// The name of the flow that a document describes; `None` for shared steps.

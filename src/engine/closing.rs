@@ -10,6 +10,7 @@
 //!
 //! In the history, the keys that became bound stand as places that mean nothing any more: what counts is their order.
 
+use super::amend::Renumbered;
 use super::archived::ARCHIVED_BYTES_MAX;
 use super::history::{self, Entry};
 use super::judging::Judged;
@@ -180,6 +181,24 @@ impl Engine {
     pub(super) fn archived_bindings(bytes: &[u8]) -> Vec<Time> {
         read_state(bytes).keys.iter().map(|(_, time, _)| *time).collect()
     }
+}
+
+/// An archived state whose checks have other numbers now.
+pub(super) fn renumber(bytes: &[u8], renumbered: impl Fn(FlowId) -> Renumbered) -> Vec<u8> {
+    let state = read_state(bytes);
+    // Flow and own key stand before what was judged, keys and history behind it, and all stay as they are.
+    let mut rest = bytes;
+    take(&mut rest, 2);
+    take_counted(&mut rest);
+    take(&mut rest, 1);
+    take_i64(&mut rest);
+    let mut out = bytes[..bytes.len() - rest.len()].to_vec();
+    Judged::decode(&mut rest);
+    let mut judged = state.judged;
+    judged.renumber(&renumbered(state.flow));
+    judged.encode(&mut out);
+    out.extend_from_slice(rest);
+    out
 }
 
 fn entries<'a>(state: &State<'a>) -> history::Entries<'a> {

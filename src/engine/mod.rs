@@ -13,6 +13,7 @@
 //! ([`Output::Recall`]); the engine waits until [`Input::Recalled`] answers it.
 
 pub mod account;
+mod amend;
 mod archived;
 mod clocks;
 mod closing;
@@ -106,6 +107,9 @@ pub enum Input {
         /// Excluded; [`Time::MAX`] where the recording is declared complete.
         at: Time,
     },
+    /// From here on this plan counts, which observes as the one before ([`Plan::observes_like`]) and may have other
+    /// checks. Not after [`Input::Ends`].
+    Amend(Arc<Plan>),
     /// The answer to [`Output::Recall`]: the newest state of each archived transaction that has the key.
     Recalled(Vec<Vec<u8>>),
 }
@@ -147,6 +151,7 @@ const WAKES_TOGETHER: usize = 256;
 /// The engine of one lane.
 pub struct Engine {
     plan: Arc<Plan>,
+    pace: Pace,
     clocks: Vec<Clocks>,
     state: State,
     // What is under way; empty between inputs.
@@ -228,6 +233,7 @@ impl Engine {
         };
         Engine {
             plan,
+            pace,
             clocks,
             state,
             outputs: VecDeque::new(),
@@ -289,6 +295,7 @@ impl Engine {
                     touched.for_each(|(flow, _)| self.hit(flow, Limit::Gaps));
                 }
             }
+            Input::Amend(plan) => self.amend(plan),
             Input::Down { source, down } => {
                 self.state.evidence.sources[source as usize].down = down;
                 self.note_stuck();

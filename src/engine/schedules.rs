@@ -55,6 +55,23 @@ impl Engine {
         runs
     }
 
+    /// Keeps what is known of the schedules, which are the same under the same names.
+    pub(super) fn amend_runs(&mut self, plan: &crate::flow::plan::Plan) {
+        let name = |plan: &crate::flow::plan::Plan, runs: &Runs| {
+            plan.flows[runs.flow as usize].checks[runs.check as usize].name.clone()
+        };
+        let mut known = std::mem::take(&mut self.state.runs);
+        for mut runs in Engine::runs_of(plan) {
+            let same = known.iter().position(|old| {
+                (old.flow, old.step) == (runs.flow, runs.step) && name(&self.plan, old) == name(plan, &runs)
+            });
+            if let Some(at) = same {
+                runs = Runs { check: runs.check, ..known.swap_remove(at) };
+            }
+            self.state.runs.push(runs);
+        }
+    }
+
     /// Notes an observation that shows that a job ran.
     pub(super) fn note_run(&mut self, entry: &Entry) {
         let mut beyond = false;

@@ -22,6 +22,8 @@ const CHUNK: usize = 40;
 const CHUNK_HEAD: usize = 4;
 const CHUNK_BODY: usize = CHUNK - CHUNK_HEAD;
 const NONE: u32 = u32::MAX;
+/// The place of what was judged, where nothing was.
+pub(super) const NOWHERE: u32 = NONE;
 
 /// The fixed part of an open transaction.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ use crate::flow::format::Decoding;
 use crate::flow::plan::{Condition, Path, Plan, Segment, Step};
 use crate::model::{FlowId, StepId};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A source's steps, compiled, and what its payloads must be searched for.
 pub(super) struct Compiled {
@@ -25,15 +26,23 @@ pub(super) struct Compiled {
     pub time: Option<Place>,
 }
 
-/// All steps of the plan that read a source, in the order of flows and steps.
-pub(super) fn steps_of<'p>(plan: &'p Plan, reads: &str) -> impl Iterator<Item = (FlowId, StepId, &'p Step)> {
-    let flows = plan.flows.iter().enumerate();
-    let steps = flows.flat_map(|(flow, of)| of.steps.iter().enumerate().map(move |(id, step)| (flow, id, step)));
-    steps.filter(move |(_, _, step)| step.reads == reads).map(|(flow, id, step)| (flow as FlowId, id as StepId, step))
+/// A step's place: its plan, its flow there, and its number in the flow.
+type At = (usize, FlowId, StepId);
+
+/// All steps of the plans that read a source, in the order of plans, flows and steps.
+fn steps_of<'p>(plans: &'p [Arc<Plan>], reads: &str) -> impl Iterator<Item = (At, &'p Step)> {
+    let flows = plans
+        .iter()
+        .enumerate()
+        .flat_map(|(lane, plan)| plan.flows.iter().enumerate().map(move |(flow, of)| (lane, flow as FlowId, of)));
+    let steps = flows.flat_map(|(lane, flow, of)| {
+        of.steps.iter().enumerate().map(move |(id, step)| ((lane, flow, id as StepId), step))
+    });
+    steps.filter(move |(_, step)| step.reads == reads)
 }
 
-/// Compiles all steps of the plan that read the source `reads`.
-pub(super) fn compile(plan: &Plan, reads: &str, decoding: &Decoding, clock: TimeReader) -> Compiled {
+/// Compiles all steps of the plans that read the source `reads`.
+pub(super) fn compile(plans: &[Arc<Plan>], reads: &str, decoding: &Decoding, clock: TimeReader) -> Compiled {
     let redactions = Redactions::new(decoding);
     let mut places = Places::new(decoding);
     let time = decoding.time.as_ref().map(|path| places.place(path, None));
@@ -41,7 +50,7 @@ pub(super) fn compile(plan: &Plan, reads: &str, decoding: &Decoding, clock: Time
     let identity = decoding.key_is_identity;
     let (leaves, lists, served) = Default::default();
     let mut compiler = Compiler { places, of_record, leaves, lists, served, identity };
-    let takings = steps_of(plan, reads).map(|(flow, id, step)| compiler.step(flow, id, step, &redactions)).collect();
+    let takings = steps_of(plans, reads).map(|(at, step)| compiler.step(at, step, &redactions)).collect();
     let everything = compiler.served.iter().map(|one| one.step.when.clone()).enumerate().collect();
     let open = compiler.candidates(everything);
     let (cases, other) = match compiler.decision().filter(|_| Places::is_scanned(decoding)) {
@@ -50,7 +59,7 @@ pub(super) fn compile(plan: &Plan, reads: &str, decoding: &Decoding, clock: Time
     };
     let Compiler { places, leaves, lists, served, .. } = compiler;
     let explodes = lists.into_iter().zip(places.elements).map(|((_, list), needs)| Explode::new(list, needs)).collect();
-    let counts = Counts::of_steps(served.iter().map(|one| (one.flow, one.id)));
+    let counts = Counts::of_steps(served.iter().map(|one| one.at));
     let matcher = Matcher { takings, leaves, explodes, open, cases, other, clock, counts };
     Compiled { matcher, needs: places.needs, paths: places.paths, time }
 }
@@ -69,8 +78,7 @@ struct Compiler<'p> {
 
 /// A step that reads the source.
 struct Served<'p> {
-    flow: FlowId,
-    id: StepId,
+    at: At,
     step: &'p Step,
     /// The number of the list that it takes apart.
     each: Option<usize>,
@@ -79,12 +87,12 @@ struct Served<'p> {
 }
 
 impl<'p> Compiler<'p> {
-    fn step(&mut self, flow: FlowId, id: StepId, step: &'p Step, redactions: &Redactions) -> Taking {
+    fn step(&mut self, at: At, step: &'p Step, redactions: &Redactions) -> Taking {
         self.places.asked.clear();
         let each = step.each.as_ref().map(|path| self.list(path));
-        let taking = Taking::new(flow, id, step, each, &mut self.places, redactions, self.identity);
+        let taking = Taking::new(at, step, each, &mut self.places, redactions, self.identity);
         let takes = std::mem::take(&mut self.places.asked);
-        self.served.push(Served { flow, id, step, each, takes });
+        self.served.push(Served { at, step, each, takes });
         taking
     }
 

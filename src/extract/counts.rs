@@ -6,8 +6,8 @@ use crate::model::{FlowId, StepId};
 /// sources, add up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Ascending by flow and step.
-    steps: Vec<(FlowId, StepId, StepCounts)>,
+    /// Ascending by plan, flow and step.
+    steps: Vec<((usize, FlowId, StepId), StepCounts)>,
 }
 
 /// The counts of one step.
@@ -43,32 +43,32 @@ impl StepCounts {
 
 impl Counts {
     /// Zeros for these steps, which ascend.
-    pub(super) fn of_steps(steps: impl Iterator<Item = (FlowId, StepId)>) -> Counts {
-        Counts { steps: steps.map(|(flow, step)| (flow, step, StepCounts::default())).collect() }
+    pub(super) fn of_steps(steps: impl Iterator<Item = (usize, FlowId, StepId)>) -> Counts {
+        Counts { steps: steps.map(|at| (at, StepCounts::default())).collect() }
     }
 
     /// The counts of the step at this index among those that the extractor serves.
     pub(super) fn at(&mut self, index: usize) -> &mut StepCounts {
-        &mut self.steps[index].2
+        &mut self.steps[index].1
     }
 
-    /// The counts of one step; zeros where it is not served.
+    /// The counts of one step of the first plan; zeros where it is not served.
     pub fn step(&self, flow: FlowId, step: StepId) -> StepCounts {
-        let at = self.steps.binary_search_by_key(&(flow, step), |(flow, step, _)| (*flow, *step));
-        at.map_or(StepCounts::default(), |at| self.steps[at].2)
+        let at = self.steps.binary_search_by_key(&(0, flow, step), |(at, _)| *at);
+        at.map_or(StepCounts::default(), |at| self.steps[at].1)
     }
 
     /// All steps with their counts, ascending by flow and step.
     pub fn iter(&self) -> impl Iterator<Item = (FlowId, StepId, &StepCounts)> {
-        self.steps.iter().map(|(flow, step, counts)| (*flow, *step, counts))
+        self.steps.iter().map(|((_, flow, step), counts)| (*flow, *step, counts))
     }
 
     /// Adds another's counts to these.
     pub fn merge(&mut self, other: &Counts) {
-        for (flow, step, counts) in &other.steps {
-            match self.steps.binary_search_by_key(&(*flow, *step), |(flow, step, _)| (*flow, *step)) {
-                Ok(at) => self.steps[at].2.add(counts),
-                Err(at) => self.steps.insert(at, (*flow, *step, *counts)),
+        for (at, counts) in &other.steps {
+            match self.steps.binary_search_by_key(at, |(at, _)| *at) {
+                Ok(place) => self.steps[place].1.add(counts),
+                Err(place) => self.steps.insert(place, (*at, *counts)),
             }
         }
     }
@@ -80,9 +80,9 @@ mod tests {
 
     #[test]
     fn counts_add_up_step_by_step() {
-        let mut all = Counts::of_steps([(0, 0), (1, 0)].into_iter());
+        let mut all = Counts::of_steps([(0, 0, 0), (0, 1, 0)].into_iter());
         all.at(1).matched = 2;
-        let mut other = Counts::of_steps([(0, 3), (1, 0)].into_iter());
+        let mut other = Counts::of_steps([(0, 0, 3), (0, 1, 0)].into_iter());
         other.at(0).null_keys = 1;
         other.at(1).matched = 3;
         all.merge(&other);

@@ -69,14 +69,14 @@ pub(super) struct Matched {
 }
 
 impl Matcher {
-    /// Makes the observations of one record; `None` where the batch cannot hold them all.
+    /// Makes the observations of one record, each in the batch of its plan; `None` where one cannot hold them all.
     pub fn record(
         &mut self,
         view: &View<'_>,
         case: Case,
         time: Option<Time>,
         latest: Time,
-        batch: &mut Batch,
+        batches: &mut [Batch],
     ) -> Option<Matched> {
         let Matcher { takings, leaves, explodes, open, cases, other, clock, counts } = self;
         let candidates = match case {
@@ -86,7 +86,7 @@ impl Matcher {
         };
         let moment = Moment { time, latest, position: view.record.position };
         leaves.next_record();
-        let mut applying = Applying { takings, leaves, clock, counts, batch, all: Matched::default(), full: false };
+        let mut applying = Applying { takings, leaves, clock, counts, batches, all: Matched::default(), full: false };
         for (step, test) in &candidates.whole {
             applying.step(*step, test, view, moment);
         }
@@ -108,7 +108,7 @@ struct Applying<'m> {
     leaves: &'m mut Leaves,
     clock: &'m mut TimeReader,
     counts: &'m mut Counts,
-    batch: &'m mut Batch,
+    batches: &'m mut [Batch],
     all: Matched,
     full: bool,
 }
@@ -127,14 +127,13 @@ impl Applying<'_> {
             Answer::No => return,
             Answer::Error => return counts.when_errors += 1,
         }
-        if self.batch.is_full() {
+        let batch = &mut self.batches[taking.lane];
+        if batch.is_full() {
             self.full = true;
             return;
         }
         match taking.time(view, moment.time, self.clock, moment.latest) {
-            Some(time) => {
-                self.all.matched += u32::from(taking.observe(view, time, moment.position, self.batch, counts))
-            }
+            Some(time) => self.all.matched += u32::from(taking.observe(view, time, moment.position, batch, counts)),
             None => {
                 counts.undecodable += 1;
                 self.all.left_out = true;

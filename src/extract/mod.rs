@@ -116,12 +116,12 @@ enum Decode {
 }
 
 impl Extractor {
-    /// For the source that the configuration calls `reads`: serves every step of every flow of the
-    /// plan that reads it.
-    pub fn new(plan: &Arc<Plan>, reads: &str, decoding: &Decoding) -> Extractor {
+    /// For the source that the configuration calls `reads`: serves every step of every flow of the plans that reads it.
+    /// Observations of each plan go into a batch of their own.
+    pub fn new(plans: &[Arc<Plan>], reads: &str, decoding: &Decoding) -> Extractor {
         let clock = TimeReader::new(decoding.time_format.as_deref(), decoding.zone);
         let clock = clock.expect("the configuration's `time_format` has been checked");
-        let Compiled { matcher, needs, paths, time } = compile(plan, reads, decoding, clock);
+        let Compiled { matcher, needs, paths, time } = compile(plans, reads, decoding, clock);
         let decode = if Places::is_scanned(decoding) {
             Decode::Scan(Scanner::new(needs, if decoding.strict { Mode::Strict } else { Mode::Needed }))
         } else {
@@ -131,22 +131,27 @@ impl Extractor {
         Extractor { decode, matcher, time, stamped: decoding.stamped }
     }
 
-    /// Puts the observations of a record into the batch; nothing, where it cannot be read. A time
+    /// Puts the observations of a record into the batches, one a plan; nothing, where it cannot be read. A time
     /// beyond `latest` (the machine's clock and the skew, known to the caller) cannot be right.
-    pub fn record(&mut self, record: &Record<'_>, latest: Time, batch: &mut Batch) -> Result<Extracted, Undecodable> {
+    pub fn record(
+        &mut self,
+        record: &Record<'_>,
+        latest: Time,
+        batches: &mut [Batch],
+    ) -> Result<Extracted, Undecodable> {
         match &mut self.decode {
             Decode::Scan(scanner) => {
                 let document = scanner.scan(record.payload).map_err(undecodable)?;
                 let view = View { record, body: Body::Json(document), element: None };
                 let time = time_of((self.time.as_ref(), self.stamped), &view, &mut self.matcher.clock, latest)?;
-                extracted(&mut self.matcher, &view, document.case, time, latest, batch)
+                extracted(&mut self.matcher, &view, document.case, time, latest, batches)
             }
             Decode::Fields { decoder, paths, memory } => {
                 let mut fields = std::mem::take(memory).recycle();
                 let result = decoder.decode(record.payload, &mut fields).and_then(|()| {
                     let view = View { record, body: Body::Fields { fields: &fields, paths }, element: None };
                     let time = time_of((self.time.as_ref(), self.stamped), &view, &mut self.matcher.clock, latest)?;
-                    extracted(&mut self.matcher, &view, Case::Open, time, latest, batch)
+                    extracted(&mut self.matcher, &view, Case::Open, time, latest, batches)
                 });
                 *memory = fields.recycle();
                 result
@@ -177,13 +182,12 @@ fn extracted(
     case: Case,
     time: Option<Time>,
     latest: Time,
-    batch: &mut Batch,
+    batches: &mut [Batch],
 ) -> Result<Extracted, Undecodable> {
-    let before = batch.entries().len();
-    match matcher.record(view, case, time, latest, batch) {
+    match matcher.record(view, case, time, latest, batches) {
         Some(Matched { matched, left_out }) => Ok(Extracted { time, matched, left_out }),
         None => {
-            batch.truncate(before);
+            batches.iter_mut().for_each(|batch| batch.drop_record(view.record.position));
             let detail = format!("its elements make more than {BATCH_BYTES_MAX} bytes; keep less of the whole record");
             Err(Undecodable::whole(Reason::TooLong, detail))
         }

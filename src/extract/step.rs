@@ -19,6 +19,8 @@ use crate::model::{FlowId, KeyId, StepId};
 /// A step, ready to be applied.
 #[derive(Clone, Debug)]
 pub(super) struct Taking {
+    /// Which of the plans, and so of the batches.
+    pub lane: usize,
     pub flow: FlowId,
     pub step: StepId,
     /// The part of the source that it reads: of a recording, the name of the file.
@@ -38,8 +40,7 @@ pub(super) struct Taking {
 impl Taking {
     /// Compiles a step.
     pub fn new(
-        flow: FlowId,
-        id: StepId,
+        (lane, flow, id): (usize, FlowId, StepId),
         step: &Step,
         each: Option<usize>,
         places: &mut Places<'_>,
@@ -55,6 +56,7 @@ impl Taking {
         };
         let own_key = Expr::Path(Path { root: Root::Key, segments: Vec::new() });
         Taking {
+            lane,
             flow,
             step: id,
             select: step.select.clone(),

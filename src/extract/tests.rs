@@ -10,6 +10,7 @@ use crate::model::key;
 use crate::model::observation::{Body as Kept, Dedupe, Entry};
 use crate::model::time::Span;
 use proptest::prelude::*;
+use std::slice;
 use std::sync::LazyLock;
 
 static ORDERS: LazyLock<Arc<Plan>> = LazyLock::new(|| plan(STEPS));
@@ -103,7 +104,7 @@ fn extract(extractor: &mut Extractor, plan: &Plan, payload: &[u8]) -> Result<Str
     let record =
         Record { payload, position, ingest: Time(1_000_000_000), part: "a.jsonl", attributes: Attributes::default() };
     let latest = Time(2_000_000_000_000_000_000);
-    let result = extractor.record(&record, latest, &mut batch);
+    let result = extractor.record(&record, latest, slice::from_mut(&mut batch));
     let shown: Vec<_> = batch.entries().iter().map(|entry| observation(plan, &batch, entry)).collect();
     match &result {
         Ok(extracted) => assert_eq!(extracted.matched as usize, shown.len()),
@@ -115,7 +116,7 @@ fn extract(extractor: &mut Extractor, plan: &Plan, payload: &[u8]) -> Result<Str
 /// What each record becomes, one after the other.
 fn check(steps: &str, decoding: &Decoding, records: &[(&str, &str)]) -> Extractor {
     let plan = plan(steps);
-    let mut extractor = Extractor::new(&plan, "events", decoding);
+    let mut extractor = Extractor::new(slice::from_ref(&plan), "events", decoding);
     for (record, expected) in records {
         let found = extract(&mut extractor, &plan, record.as_bytes()).unwrap_or_else(|bad| bad.to_string());
         assert_eq!(found, *expected, "{record}");
@@ -350,7 +351,7 @@ fn other_formats_and_parse_rules_give_the_same() {
     );
     let csv = decoding(Format::Csv { delimiter: b',' });
     let plan = plan(steps);
-    let mut extractor = Extractor::new(&plan, "events", &csv);
+    let mut extractor = Extractor::new(slice::from_ref(&plan), "events", &csv);
     extractor.header(b"id,type,n").unwrap();
     assert_eq!(extract(&mut extractor, &plan, b"o-1,t,").unwrap(), "seen order_id=o-1 n:\"\"");
     extractor.header(b"type,id").unwrap();
@@ -364,7 +365,7 @@ fn other_formats_and_parse_rules_give_the_same() {
 #[test]
 fn a_hundred_megabytes_in_one_line_are_one_record() {
     let plan = plan(STEPS);
-    let mut extractor = Extractor::new(&plan, "events", &lines());
+    let mut extractor = Extractor::new(slice::from_ref(&plan), "events", &lines());
     let long = "x".repeat(100 << 20);
     let record = format!(r#"{{"long":"{long}","type":"OrderPlaced","order_id":"o-1","amount":1,"ts":1767225600}}"#);
     assert_eq!(extract(&mut extractor, &plan, record.as_bytes()).unwrap(), "placed order_id=o-1 amount:1");
@@ -404,9 +405,9 @@ proptest! {
     #[test]
     fn reading_only_what_is_needed_gives_the_same_observations(record in nearly(), cut in 0usize..200) {
         let plan = ORDERS.clone();
-        let mut strict = Extractor::new(&plan, "events", &Decoding { strict: true, ..lines() });
-        let mut fields = Extractor::new(&plan, "events", &Decoding { format: Format::Document, ..lines() });
-        let mut needed = Extractor::new(&plan, "events", &lines());
+        let mut strict = Extractor::new(slice::from_ref(&plan), "events", &Decoding { strict: true, ..lines() });
+        let mut fields = Extractor::new(slice::from_ref(&plan), "events", &Decoding { format: Format::Document, ..lines() });
+        let mut needed = Extractor::new(slice::from_ref(&plan), "events", &lines());
         let whole = extract(&mut strict, &plan, record.as_bytes());
         let reason = |bad: Undecodable| bad.reason;
         if !matches!(whole, Err(Undecodable { reason: Reason::Syntax, .. })) {
@@ -423,7 +424,7 @@ proptest! {
         let plan = ORDERS.clone();
         for format in [Format::Json, Format::Logfmt, Format::Text, Format::Document, Format::Csv { delimiter: b';' }] {
             for strict in [false, true] {
-                let mut extractor = Extractor::new(&plan, "events", &Decoding { format: format.clone(), strict, ..lines() });
+                let mut extractor = Extractor::new(slice::from_ref(&plan), "events", &Decoding { format: format.clone(), strict, ..lines() });
                 let _ = extractor.header(&payload);
                 let _ = extract(&mut extractor, &plan, &payload);
             }
@@ -439,7 +440,7 @@ fn a_record_whose_elements_make_too_much_is_undecodable_as_a_whole() {
   item: {from: events, when: body.type == "wide", each: body.items, key: {order_id: each.id}, keep: {all: body}}
 "#,
     );
-    let mut extractor = Extractor::new(&plan, "events", &untimed());
+    let mut extractor = Extractor::new(slice::from_ref(&plan), "events", &untimed());
     let mut batch = Batch::default();
     let mut extract = |payload: String, batch: &mut Batch| {
         let record = Record {
@@ -449,7 +450,7 @@ fn a_record_whose_elements_make_too_much_is_undecodable_as_a_whole() {
             part: "",
             attributes: Attributes::default(),
         };
-        extractor.record(&record, Time::MAX, batch)
+        extractor.record(&record, Time::MAX, slice::from_mut(batch))
     };
     let wide = |items: usize, pad: usize| {
         let items: Vec<_> = (0..items).map(|n| format!("{{\"id\":{n}}}")).collect();

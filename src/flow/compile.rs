@@ -10,10 +10,11 @@ use super::yaml::{self, Node};
 use super::{checks, ranks, steps, warnings};
 use crate::model::time::Span;
 use crate::model::{SourceId, StepId};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// What the flow language needs to know of a source of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceInfo {
     /// Its name.
     pub name: String,

@@ -9,6 +9,7 @@ use crate::model::time::{Span, Time};
 use crate::model::value::Value;
 use crate::model::verdict::{Class, Severity};
 use crate::model::{CheckId, KeyId, SourceId, StepId};
+use serde::{Deserialize, Serialize};
 
 /// All flows of one configuration, and the sources that they read.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,24 @@ pub struct Plan {
     pub sources: Vec<Source>,
     /// How far clocks may differ.
     pub clock_skew: Span,
+}
+
+impl Plan {
+    /// Whether the other plan makes the same observations of the same records and joins them alike, whatever it then
+    /// checks of transactions. Schedules are about observations that nobody else remembers: they must be the same.
+    pub fn observes_like(&self, other: &Plan) -> bool {
+        let observing = |plan: &Plan| {
+            let flows = plan.flows.iter().map(|flow| {
+                let Flow { name, keys, begins, steps, sources, checks, .. } = flow;
+                let mut schedules: Vec<_> =
+                    checks.iter().filter(|check| matches!(check.form, Form::Schedule { .. })).collect();
+                schedules.sort_unstable_by_key(|check| &check.name);
+                format!("{:?}", (name, keys, begins, steps, sources, schedules))
+            });
+            (format!("{:?}", (&plan.sources, plan.clock_skew)), flows.collect::<Vec<_>>())
+        };
+        observing(self) == observing(other)
+    }
 }
 
 /// What judging needs to know of a source.
@@ -45,7 +64,7 @@ pub struct Source {
 }
 
 /// What a source carries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Carries {
     /// Messages of a queue or log-based broker.
     Messages,
@@ -56,7 +75,7 @@ pub enum Carries {
 }
 
 /// Which of a source's times compare exactly.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Clock {
     /// All of them.
     One,

@@ -129,6 +129,14 @@ impl Batch {
         self.bytes.truncate(begin);
     }
 
+    /// Drops the observations of the record that stands at this position, which was the last.
+    pub fn drop_record(&mut self, position: Position) {
+        let of_record =
+            |entry: &&Entry| (entry.position.part, entry.position.offset) == (position.part, position.offset);
+        let count = self.entries.iter().rev().take_while(of_record).count();
+        self.truncate(self.entries.len() - count);
+    }
+
     /// The observations.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

@@ -12,6 +12,7 @@ use crate::model::observation::Position;
 use crate::model::time::Time;
 use crate::sources::file::{Chunk, Cutter};
 use std::io;
+use std::slice;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -170,8 +171,9 @@ impl<'s, 'r> Desk<'s, 'r> {
         let file = &tap.files[index];
         let decoding = &tap.config.decoding;
         let extractors = if task == Task::Look { &mut self.lookers } else { &mut self.extractors };
-        let extractor = extractors[tap_index]
-            .get_or_insert_with(|| Extractor::new(&self.shelf.recording.plan, &tap.config.name, decoding));
+        let extractor = extractors[tap_index].get_or_insert_with(|| {
+            Extractor::new(slice::from_ref(&self.shelf.recording.plan), &tap.config.name, decoding)
+        });
         let shown = decoding.redact.is_empty();
         let latest = self.shelf.now + self.shelf.recording.plan.clock_skew;
         let ingest = ingest(file, self.shelf.now);
@@ -187,7 +189,7 @@ impl<'s, 'r> Desk<'s, 'r> {
             let record = Record { payload, position, ingest, part: &file.name, attributes: Attributes::default() };
             let before = portion.batch.entries().len();
             let extracted = match &header {
-                Ok(()) => extractor.record(&record, latest, &mut portion.batch),
+                Ok(()) => extractor.record(&record, latest, slice::from_mut(&mut portion.batch)),
                 Err(why) => Err(why.clone()),
             };
             match extracted {

@@ -177,7 +177,7 @@ pub(super) fn show(input: &Input) -> Vec<String> {
         Input::Gap { source, from, to } => {
             vec![format!("{source} gap {}..{}", time(from), to.as_ref().map_or("?".into(), time))]
         }
-        Input::Down { .. } | Input::Recalled(_) => vec![],
+        Input::Down { .. } | Input::Amend(_) | Input::Recalled(_) => vec![],
     }
 }
 

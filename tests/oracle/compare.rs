@@ -2,15 +2,15 @@
 
 use super::case::{Case, State};
 use super::describe;
-use super::drive::{Outcome, Pains, differences, drive, expected};
+use super::drive::{Before, Outcome, Pains, differences, drive, expected};
 use super::generate::arrival::arrival;
 use super::judge::{FlowReport, judge};
 use super::rng::Rng;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use throughline::engine::{Input, Pace};
-use throughline::flow::plan::Form;
+use throughline::flow::plan::{Check, Form, Plan};
 use throughline::model::time::Time;
 
 /// How the engine is driven once.
@@ -24,6 +24,8 @@ pub struct Run {
     pub restarts: u64,
     /// So many records of a hundred are delivered again.
     pub repeats: u64,
+    /// The engine begins with other checks.
+    pub amended: bool,
 }
 
 /// A run that came out differently.
@@ -34,13 +36,14 @@ pub struct Failure {
     pub lines: Vec<String>,
 }
 
-/// The runs of one seed: both paces, different orders, some with restarts.
-pub fn runs(seed: u64) -> [Run; 3] {
+/// The runs of one seed: both paces, different orders, some with restarts, one with checks that change.
+pub fn runs(seed: u64) -> [Run; 4] {
     let restarts = if seed.is_multiple_of(3) { 10 } else { 0 };
     [
-        Run { seed, pace: Pace::Live, restarts, repeats: 0 },
-        Run { seed: seed ^ 0x5eed, pace: Pace::Settled, restarts, repeats: 10 },
-        Run { seed: seed ^ 0xfeed, pace: Pace::Live, restarts: 10 - restarts, repeats: 10 },
+        Run { seed, pace: Pace::Live, restarts, repeats: 0, amended: false },
+        Run { seed: seed ^ 0x5eed, pace: Pace::Settled, restarts, repeats: 10, amended: false },
+        Run { seed: seed ^ 0xfeed, pace: Pace::Live, restarts: 10 - restarts, repeats: 10, amended: false },
+        Run { seed: seed ^ 0xa3e2d, pace: Pace::Live, restarts, repeats: 0, amended: true },
     ]
 }
 
@@ -51,7 +54,8 @@ pub fn compare(case: &Case, runs: &[Run]) -> Result<(Vec<FlowReport>, Vec<Pains>
     let mut pains = Vec::new();
     for run in runs {
         match attempt(case, *run) {
-            Ok((actual, pain)) => match differences(&case.plan, &outcome, &actual, run.repeats > 0) {
+            Ok(None) => {}
+            Ok(Some((actual, pain))) => match differences(&case.plan, &outcome, &actual, run.repeats > 0) {
                 lines if lines.is_empty() => pains.push(pain),
                 lines => return Err(Failure { run: *run, lines }),
             },
@@ -61,16 +65,43 @@ pub fn compare(case: &Case, runs: &[Run]) -> Result<(Vec<FlowReport>, Vec<Pains>
     Ok((reports, pains))
 }
 
-fn attempt(case: &Case, run: Run) -> Result<(Outcome, Pains), String> {
+fn attempt(case: &Case, run: Run) -> Result<Option<(Outcome, Pains)>, String> {
     let (inputs, mut rng) = inputs(case, run);
+    let before = run.amended.then(|| before(&case.plan, &inputs, &mut rng));
+    let how = (run.pace, run.restarts);
     silence();
     QUIET.set(true);
-    let driven = catch_unwind(AssertUnwindSafe(|| drive(&case.plan, &inputs, run.pace, run.restarts, &mut rng)));
+    let driven = catch_unwind(AssertUnwindSafe(|| drive(&case.plan, before.as_ref(), &inputs, how, &mut rng)));
     QUIET.set(false);
     driven.map_err(|panic| match panic.downcast::<String>() {
         Ok(text) => *text,
         Err(panic) => panic.downcast::<&str>().map_or("?".to_owned(), |text| (*text).to_owned()),
     })
+}
+
+/// Other checks that a run may begin with: the same in another order, or some missing and some twice, the second time
+/// under another name.
+fn before(plan: &Plan, inputs: &[Input], rng: &mut Rng) -> Before {
+    let lacks = rng.percent(50);
+    let mut plan = plan.clone();
+    for flow in &mut plan.flows {
+        let mut checks = std::mem::take(&mut flow.checks);
+        while !checks.is_empty() {
+            let check = checks.swap_remove(rng.below(checks.len()));
+            let stays = !lacks || matches!(check.form, Form::Schedule { .. });
+            if !stays && rng.percent(30) {
+                let name = format!("{}-once", check.name);
+                flow.checks.push(Check { name, ..check.clone() });
+            }
+            if stays || rng.percent(50) {
+                flow.checks.push(check);
+            }
+        }
+    }
+    // What ends is final.
+    let last = inputs.iter().position(|input| matches!(input, Input::Ends { .. })).unwrap_or(inputs.len());
+    let until = rng.below(last + 1);
+    Before { plan: Arc::new(plan), until: if lacks { until / 3 } else { until }, lacks }
 }
 
 thread_local! {
@@ -112,7 +143,10 @@ pub fn shrink(case: Case, failure: Failure) -> (Case, Failure) {
 fn fails(case: &Case, last: Run) -> Option<Failure> {
     let others = (0..24).flat_map(|n| {
         let pace = if n % 2 == 0 { last.pace } else { Pace::Live };
-        [Run { seed: n, restarts: 0, repeats: 0, pace }, Run { seed: last.seed ^ n, pace, ..last }]
+        [
+            Run { seed: n, restarts: 0, repeats: 0, pace, amended: last.amended },
+            Run { seed: last.seed ^ n, pace, ..last },
+        ]
     });
     std::iter::once(last).chain(others).find_map(|run| compare(case, &[run]).err())
 }

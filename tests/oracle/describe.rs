@@ -78,6 +78,7 @@ pub fn inputs(case: &Case, inputs: &[Input]) -> String {
         }
         Input::Down { source, down } => format!("{} {}", name(*source), if *down { "down" } else { "up" }),
         Input::Ends { source, at } => format!("{} ends at {}", name(*source), offset(*at)),
+        Input::Amend(_) => "other checks".to_owned(),
         Input::Recalled(states) => format!("recalled {}", states.len()),
     };
     inputs.iter().map(|input| format!("  {}\n", line(input))).collect()

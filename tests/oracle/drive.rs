@@ -45,10 +45,25 @@ struct Kept {
     state: Vec<u8>,
 }
 
+/// The plan that an engine begins with, and the input before which it is given the real one.
+pub struct Before {
+    /// It observes alike, and checks something else.
+    pub plan: Arc<Plan>,
+    /// Where the real one comes.
+    pub until: usize,
+    /// It has other checks, so that what closes by it has not been judged by all of these alone.
+    pub lacks: bool,
+}
+
 impl Archive {
     fn keep(&mut self, closed: Closed<'_>) {
         let keys: Vec<u64> = closed.keys().collect();
         self.kept.insert((keys[0], closed.identity.to_vec()), Kept { keys, state: closed.state.to_vec() });
+    }
+
+    /// The checks have other numbers from now on.
+    fn amend(&mut self, old: &Plan, new: &Plan) {
+        self.kept.values_mut().for_each(|kept| kept.state = Engine::renumber_archived(&kept.state, old, new));
     }
 
     fn find(&self, key: u64) -> Vec<Vec<u8>> {
@@ -57,14 +72,37 @@ impl Archive {
 }
 
 /// What the engine says of these inputs; with `restarts`, it is stored and restored so many times of a hundred inputs.
-pub fn drive(plan: &Plan, inputs: &[Input], pace: Pace, restarts: u64, rng: &mut Rng) -> (Outcome, Pains) {
-    let plan = Arc::new(plan.clone());
+/// `None` where something closed before checks came that it should have been judged by.
+pub fn drive(
+    plan: &Plan,
+    before: Option<&Before>,
+    inputs: &[Input],
+    (pace, restarts): (Pace, u64),
+    rng: &mut Rng,
+) -> Option<(Outcome, Pains)> {
+    let real = Arc::new(plan.clone());
+    let mut plan = before.map_or(&real, |before| &before.plan).clone();
     let mut engine = Engine::new(plan.clone(), pace);
     let mut archive = Archive::default();
     let mut findings: BTreeMap<[String; 4], Finding> = BTreeMap::new();
     let mut pains = Pains::default();
+    let mut inputs = inputs.to_vec();
+    if let Some(before) = before {
+        inputs.insert(before.until, Input::Amend(real.clone()));
+    }
     for input in inputs {
-        engine.handle(input.clone());
+        if let Input::Amend(new) = &input {
+            if before.is_some_and(|before| before.lacks) && pains.archived > 0 {
+                return None;
+            }
+            archive.amend(&plan, new);
+            let there = |name: &[String; 4]| {
+                new.flows.iter().any(|f| f.name == name[0] && f.checks.iter().any(|c| c.name == name[1]))
+            };
+            findings.retain(|name, _| there(name));
+            plan = new.clone();
+        }
+        engine.handle(input);
         while let Some(output) = engine.poll() {
             match output {
                 Output::Finding(finding) => {
@@ -94,7 +132,7 @@ pub fn drive(plan: &Plan, inputs: &[Input], pace: Pace, restarts: u64, rng: &mut
     }
     findings.retain(|_, finding| finding.status != Status::Resolved);
     let findings = findings.into_iter().map(|(name, f)| (name, (f.class, f.severity, f.status))).collect();
-    (Outcome { findings, flows: comparable(engine.account()) }, pains)
+    Some((Outcome { findings, flows: comparable(engine.account()) }, pains))
 }
 
 fn name(plan: &Plan, finding: &Finding) -> [String; 4] {

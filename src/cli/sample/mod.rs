@@ -98,7 +98,7 @@ impl<'a> Sample<'a> {
         let decoding = Decoding { strict: true, ..source.decoding.clone() };
         Sample {
             source,
-            extractor: Extractor::new(&Arc::new(asking), &source.name, &decoding),
+            extractor: Extractor::new(&[Arc::new(asking)], &source.name, &decoding),
             probes: probes.into_iter().map(|probe| (probe, Seen::default())).collect(),
             records: 0,
             unreadable: Examples::default(),
@@ -155,7 +155,7 @@ impl<'a> Sample<'a> {
     fn ask(&mut self, record: &Record<'_>, place: &str) {
         self.records += 1;
         let mut batch = Batch::default();
-        if let Err(why) = self.extractor.record(record, Time::MAX, &mut batch) {
+        if let Err(why) = self.extractor.record(record, Time::MAX, std::slice::from_mut(&mut batch)) {
             self.unreadable.add(format!("{place}: {why}"));
             return;
         }

@@ -15,6 +15,7 @@ use crate::model::time::{Span, Time};
 use crate::runtime::driver::Driver;
 use std::collections::BTreeMap;
 use std::io;
+use std::slice;
 use std::sync::Arc;
 
 /// What came of a test.
@@ -128,7 +129,7 @@ impl Stage<'_> {
 
     fn arrive(&mut self, index: usize) -> io::Result<()> {
         let test = &self.case.records[index];
-        let new = || Extractor::new(self.plan, &test.reads, &decoding());
+        let new = || Extractor::new(slice::from_ref(self.plan), &test.reads, &decoding());
         let extractor = self.extractors.entry(test.reads.clone()).or_insert_with(new);
         let position = Position { part: 0, offset: index as u64, element: 0 };
         let record = Record {
@@ -143,7 +144,7 @@ impl Stage<'_> {
             },
         };
         let mut batch = Batch::default();
-        let matched = match extractor.record(&record, Time::MAX, &mut batch) {
+        let matched = match extractor.record(&record, Time::MAX, slice::from_mut(&mut batch)) {
             Ok(extracted) => extracted.matched > 0,
             Err(why) => {
                 self.differ(test, "is readable", &why.detail);

@@ -1,4 +1,5 @@
-//! What stands in the journal of a lane: deliveries, closed transactions, findings, and which of them were told.
+//! What stands in the journal of a lane: deliveries, closed transactions, findings and which of them were told, and the
+//! editions of the flow.
 
 use crate::engine::Input;
 use crate::model::SourceId;
@@ -13,8 +14,8 @@ pub const CLOSED: u8 = 2;
 /// A finding, under the hash of its id: [`Found`].
 pub const FOUND: u8 = 3;
 
-/// Of which flows and sources the entries after it are.
-pub const PLAN: u8 = 4;
+/// By which edition of the flow the entries after it are judged.
+pub const EDITION: u8 = 4;
 /// All findings before this entry (eight bytes, little-endian) were told.
 pub const TOLD: u8 = 5;
 
@@ -32,6 +33,8 @@ pub struct Found {
 pub struct Delivery {
     /// The source in the plan.
     pub source: SourceId,
+    /// Which delivery of the source it is; it grows.
+    pub number: u64,
     /// Names of parts that are new; their numbers go on from those that were known.
     pub parts: Vec<String>,
     /// What its records gave.
@@ -63,7 +66,7 @@ impl Claim {
             Input::Progress { source, to } => Some(Claim::Progress(source, to)),
             Input::Gap { source, from, to } => Some(Claim::Gap(source, from, to)),
             Input::Down { source, down } => Some(Claim::Down(source, down)),
-            Input::Observations(_) | Input::Ends { .. } | Input::Recalled(_) => None,
+            Input::Observations(_) | Input::Ends { .. } | Input::Recalled(_) | Input::Amend(_) => None,
         }
     }
 

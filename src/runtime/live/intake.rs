@@ -9,22 +9,50 @@ use crate::engine::Input;
 use crate::extract::{self, Attributes, Extractor};
 use crate::flow::plan::Plan;
 use crate::model::SourceId;
-use crate::model::observation::Position;
+use crate::model::observation::{Batch, Position};
 use crate::model::time::{Span, Time};
-use crate::sources::live::{Intake, Record, Stopped};
+use crate::sources::live::{Intake, Record, Start, Stopped};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What the runtime knows of a source when the daemon starts.
-pub struct Known {
-    /// The source in the plan.
+/// A lane that reads the source, as the source needs to know it.
+pub struct Outlet {
+    /// The lane's plan.
+    pub plan: Arc<Plan>,
+    /// The source in it.
     pub source: SourceId,
-    /// Names of its parts, in the order of their numbers.
-    pub parts: Vec<String>,
-    /// Its clocks, its own first, as far as they have come.
+    /// How many of the source's parts the lane knows.
+    pub parts: usize,
+    /// The source's clocks in the lane's plan, its own first, as far as they have come.
     pub clocks: Vec<Clock>,
+    /// The lane has had deliveries of the source before.
+    pub resumes: bool,
+    /// Where deliveries go.
+    pub lane: Sender<Delivery>,
+}
+
+/// From where a source goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bookmark {
+    /// The cursor of the last delivery that all lanes have.
+    pub cursor: Option<Vec<u8>>,
+    /// The names of its parts, in the order of their numbers.
+    pub parts: Vec<String>,
+    /// The number of its last delivery to any lane.
+    pub number: u64,
+}
+
+/// A lane's end of the desk.
+struct Exit {
+    source: SourceId,
+    claims: Claims,
+    delivery: Delivery,
+    /// How many of the parts the lane knows.
+    parts: usize,
+    lane: Sender<Delivery>,
 }
 
 /// The intake of one source.
@@ -33,57 +61,68 @@ pub struct Desk {
     extractor: Extractor,
     undecodable_is_gap: bool,
     latest_skew: Span,
-    claims: Claims,
-    source: SourceId,
     parts: HashMap<String, u32>,
     names: Vec<String>,
-    /// How many of the parts the lane knows.
+    /// How many of the parts have been delivered.
     delivered_parts: usize,
-    delivery: Delivery,
+    exits: Vec<Exit>,
+    /// What records gave since the last delivery, one a lane.
+    batches: Vec<Batch>,
+    number: u64,
     /// The source's mark at its last delivery in this run.
     cursor: Option<Vec<u8>>,
     /// It has delivered since it last failed.
     up: bool,
     inputs: Vec<Input>,
-    lane: Sender<Delivery>,
     /// Disconnected when the daemon stops.
     stop: Receiver<()>,
     status: Arc<SourceStatus>,
 }
 
 impl Desk {
-    /// For the source of this configuration.
+    /// For the source of this configuration, and the lanes that read it.
     pub fn new(
-        plan: &Arc<Plan>,
         config: &SourceConfig,
-        known: Known,
-        lane: Sender<Delivery>,
+        clock_skew: Span,
+        bookmark: &Bookmark,
+        outlets: Vec<Outlet>,
         stop: Receiver<()>,
         status: Arc<SourceStatus>,
     ) -> Desk {
-        let Known { source, parts: names, clocks } = known;
+        let plans: Vec<_> = outlets.iter().map(|outlet| outlet.plan.clone()).collect();
+        let names = bookmark.parts.clone();
         let parts = names.iter().zip(0..).map(|(name, number)| (name.clone(), number)).collect();
-        let pace = Pace {
-            clock_skew: plan.clock_skew,
-            start: config.start,
-            silence: config.pacing.silence,
-            gaps: config.gaps.clone(),
+        let exit = |outlet: Outlet| {
+            // A lane that is new to a source which goes on does not see its past.
+            let joins_late = bookmark.cursor.is_some() && !outlet.resumes;
+            let pace = Pace {
+                clock_skew,
+                start: if joins_late { Start::Latest } else { config.start },
+                silence: config.pacing.silence,
+                gaps: config.gaps.clone(),
+            };
+            Exit {
+                source: outlet.source,
+                claims: Claims::new(outlet.clocks, pace),
+                delivery: Delivery { source: outlet.source, ..Delivery::default() },
+                parts: outlet.parts,
+                lane: outlet.lane,
+            }
         };
         Desk {
             name: config.name.clone(),
-            extractor: Extractor::new(plan, &config.name, &config.decoding),
+            extractor: Extractor::new(&plans, &config.name, &config.decoding),
             undecodable_is_gap: config.pacing.undecodable_is_gap,
-            latest_skew: plan.clock_skew,
-            claims: Claims::new(clocks, pace),
-            source,
+            latest_skew: clock_skew,
             parts,
             delivered_parts: names.len(),
             names,
+            batches: vec![Batch::default(); plans.len()],
+            exits: outlets.into_iter().map(exit).collect(),
+            number: bookmark.number,
             cursor: None,
             up: false,
-            delivery: Delivery { source, ..Delivery::default() },
             inputs: Vec::new(),
-            lane,
             stop,
             status,
         }
@@ -92,13 +131,13 @@ impl Desk {
     /// The source cannot go on for now: it is down until it delivers again.
     pub fn fail(&mut self, wait: Duration) -> Result<(), Stopped> {
         // What was not delivered comes again from the last cursor.
-        self.delivery = Delivery { source: self.source, ..Delivery::default() };
+        self.batches.iter_mut().for_each(Batch::clear);
         self.names.truncate(self.delivered_parts);
         self.parts.retain(|_, number| (*number as usize) < self.names.len());
         if self.up {
             self.up = false;
             self.tell_down(true);
-            self.send()?;
+            self.send(&[])?;
         }
         self.pause(wait)
     }
@@ -114,23 +153,41 @@ impl Desk {
     }
 
     fn tell_down(&mut self, down: bool) {
-        let all = self.claims.clocks().map(|clock| Claim::Down(clock.source, down));
-        self.delivery.claims.extend(all);
+        for exit in &mut self.exits {
+            let all = exit.claims.clocks().map(|clock| Claim::Down(clock.source, down));
+            exit.delivery.claims.extend(all);
+        }
     }
 
     fn undecodable(&mut self, part: u32, offset: u64, reason: &str, detail: &str) {
         self.status.undecodable(reason, || format!("{}:{offset}: {detail}", self.names[part as usize]));
         if self.undecodable_is_gap {
-            self.claims.hole();
+            self.claim(Claims::hole);
         }
     }
 
-    fn send(&mut self) -> Result<(), Stopped> {
-        let delivery = std::mem::replace(&mut self.delivery, Delivery { source: self.source, ..Delivery::default() });
-        select! {
-            send(self.lane, delivery) -> sent => sent.map_err(|_| Stopped),
-            recv(self.stop) -> _ => Err(Stopped),
+    fn claim(&mut self, claim: impl Fn(&mut Claims)) {
+        self.exits.iter_mut().for_each(|exit| claim(&mut exit.claims));
+    }
+
+    /// Sends every lane what it is owed.
+    fn send(&mut self, cursor: &[u8]) -> Result<(), Stopped> {
+        self.number += 1;
+        for (exit, batch) in self.exits.iter_mut().zip(&mut self.batches) {
+            let empty = Delivery { source: exit.source, ..Delivery::default() };
+            let mut delivery = std::mem::replace(&mut exit.delivery, empty);
+            delivery.number = self.number;
+            delivery.batch = std::mem::take(batch);
+            delivery.cursor = cursor.to_vec();
+            delivery.parts = self.names[exit.parts..].to_vec();
+            exit.parts = self.names.len();
+            select! {
+                send(exit.lane, delivery) -> sent => sent.map_err(|_| Stopped)?,
+                recv(self.stop) -> _ => return Err(Stopped),
+            }
         }
+        self.delivered_parts = self.names.len();
+        Ok(())
     }
 }
 
@@ -142,7 +199,6 @@ impl Intake for Desk {
         let number = self.names.len() as u32;
         self.parts.insert(name.to_owned(), number);
         self.names.push(name.to_owned());
-        self.delivery.parts.push(name.to_owned());
         number
     }
 
@@ -159,13 +215,13 @@ impl Intake for Desk {
         let attributes = Attributes { stream, key, time, op, headers };
         let part = &self.names[record.part as usize];
         let read = extract::Record { payload: record.payload, position, ingest: now, part, attributes };
-        match self.extractor.record(&read, now + self.latest_skew, &mut self.delivery.batch) {
+        match self.extractor.record(&read, now + self.latest_skew, &mut self.batches) {
             Ok(extracted) => {
                 self.status.record(extracted.matched > 0);
                 if extracted.left_out && self.undecodable_is_gap {
-                    self.claims.hole();
+                    self.claim(Claims::hole);
                 }
-                extracted.time.into_iter().for_each(|time| self.claims.record(time));
+                extracted.time.into_iter().for_each(|time| self.claim(|claims| claims.record(time)));
             }
             Err(why) => self.undecodable(record.part, record.offset, why.reason.name(), &why.detail),
         }
@@ -178,27 +234,29 @@ impl Intake for Desk {
     fn hole(&mut self, why: &str) {
         tracing::warn!(source = self.name, "records may be missing: {why}");
         self.status.hole(why);
-        self.claims.hole();
+        self.claim(Claims::hole);
     }
 
     fn caught_up(&mut self, at: Time) {
         self.status.caught_up(at);
-        self.claims.caught_up(at);
+        self.claim(|claims| claims.caught_up(at));
     }
 
     fn deliver(&mut self, cursor: &[u8]) -> Result<(), Stopped> {
-        self.claims.report(&mut self.inputs);
-        self.delivery.claims.extend(self.inputs.drain(..).filter_map(|input| Claim::of(&input)));
-        self.status.beyond_lateness(self.claims.take_beyond_lateness());
-        self.delivery.cursor.extend_from_slice(cursor);
+        let mut beyond_lateness = 0;
+        for exit in &mut self.exits {
+            exit.claims.report(&mut self.inputs);
+            exit.delivery.claims.extend(self.inputs.drain(..).filter_map(|input| Claim::of(&input)));
+            beyond_lateness = exit.claims.take_beyond_lateness().max(beyond_lateness);
+        }
+        self.status.beyond_lateness(beyond_lateness);
         if !self.up {
             self.up = true;
             self.tell_down(false);
             self.status.failure(None);
         }
-        self.send()?;
+        self.send(cursor)?;
         self.cursor = Some(cursor.to_vec());
-        self.delivered_parts = self.names.len();
         Ok(())
     }
 

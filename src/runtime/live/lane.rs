@@ -1,31 +1,36 @@
-//! A lane: one engine with its journal, on a thread of its own.
+//! A lane: one flow, one engine with its journal, on a thread of its own.
 //!
 //! ```text
-//! deliveries ─▶ journal: append … commit ─▶ engine ─▶ closed transactions ─▶ journal
-//!                                             └─▶ findings ─▶ journal: commit ─▶ told ─▶ journal
+//! deliveries ─▶ journal: append, commit ─┬▶ engine ─▶ closed transactions ─▶ journal
+//!                                        │    └─▶ findings ─▶ journal: commit ─▶ told ─▶ journal
+//!                                        └▶ disk, on a thread of its own
 //! ```
 //!
-//! What is not durable is never fed, and a finding is told only when it is durable too. So after a crash the journal
-//! replays to the same state, and finds what it found: a replayed finding is known by its bytes. What may not have been
-//! told before a crash is told again.
+//! The engine is fed while the disk is at work: what a crash takes from both comes again from the sources. But a
+//! finding is told only when it is durable, and so all that it was concluded from. After a crash the journal replays to
+//! the same state, and finds what it found: a replayed finding is known by its bytes. What may not have been told
+//! before a crash is told again.
 
+use super::ToTell;
 use super::claims::Clock;
-use super::entry::{CLOSED, DELIVERY, Delivery, FOUND, Found, PLAN, TOLD};
-use super::intake::{Known, now};
+use super::edition::{Compiled, Edition};
+use super::entry::{CLOSED, DELIVERY, Delivery, EDITION, FOUND, Found, TOLD};
+use super::intake::{Bookmark, now};
 use crate::engine::{BadSnapshot, Engine, Input, Output, Pace};
 use crate::findings::record::Record;
 use crate::findings::{Names, Places};
 use crate::flow::plan::Plan;
-use crate::journal::{self, Journal, Options, Retention, Sequence};
+use crate::journal::{self, Commit, Journal, Options, Retention, Sequence, Synced};
 use crate::model::SourceId;
 use crate::model::finding::Finding;
 use crate::model::observation::Position;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 /// Deliveries that are made durable together, at most.
@@ -38,6 +43,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_millis(500);
 /// How long a lane that stops waits for word that a finding was told.
 const PARTING: Duration = Duration::from_secs(2);
+/// Editions of a flow whose transactions go on; the next one begins anew.
+const EDITIONS_MAX: usize = 64;
 /// The journal keeps so much, at most.
 const RETENTION: Retention = Retention { bytes_max: 16 << 30, age_max_ns: 30 * 86_400 * 1_000_000_000 };
 
@@ -55,39 +62,38 @@ pub enum LaneError {
         "entry {0} of the journal cannot be read: {1}; use the version that wrote it, or begin with another folder"
     )]
     Entry(Sequence, String),
-    /// The flows are others.
-    #[error(
-        "{0} was written with other flows or sources; give the changed ones a folder of their own: `--data FOLDER`"
-    )]
-    OtherPlan(String),
 }
 
 /// What is kept beside the engine's state in a snapshot.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Book {
-    plan: u64,
+    /// The editions of the flow that observe alike, the present one last, each with where it began. Transactions that
+    /// closed before the first are another flow's.
+    editions: Vec<(u64, Edition)>,
     /// All findings before this entry were told.
     told: u64,
-    /// Per source of the plan: the cursor of its last delivery, and the names of its parts.
-    sources: Vec<(Option<Vec<u8>>, Vec<String>)>,
+    /// By name: from where each source goes on.
+    sources: BTreeMap<String, Bookmark>,
 }
 
 /// One engine with its journal.
 pub struct Lane {
     plan: Arc<Plan>,
+    /// What the editions mean that came before the present one.
+    plans_before: Vec<Arc<Plan>>,
     engine: Engine,
     journal: Journal,
     book: Book,
     /// Where the replay that began this run ended: what stands before was written by earlier ones.
     begun_at: Sequence,
-    /// How far the journal has been fed to the engine.
-    fed: Sequence,
     /// Bytes since the last snapshot.
     grown: u64,
     /// Findings that earlier runs have found after the snapshot, by the hashes of their entries.
     found_before: HashSet<u64>,
-    to_tell: Vec<(Sequence, Found)>,
-    tell: Sender<(Sequence, Found)>,
+    to_tell: Vec<ToTell>,
+    /// Its number among the lanes, which goes with what is told.
+    number: usize,
+    tell: Sender<(usize, ToTell)>,
     /// The last of them that was handed out to be told.
     handed_out: Option<Sequence>,
     /// Which of them were told.
@@ -96,106 +102,117 @@ pub struct Lane {
     bytes: Vec<u8>,
 }
 
-impl Places for Book {
+/// What stands where, by the names of a lane's parts.
+struct Parts<'a> {
+    plan: &'a Plan,
+    book: &'a Book,
+}
+
+impl Places for Parts<'_> {
     fn place(&self, source: SourceId, position: Position) -> String {
-        let name = self.sources.get(source as usize).and_then(|(_, parts)| parts.get(position.part as usize));
-        match name {
+        let name = self.plan.sources.get(self.plan.root(source) as usize).map(|source| &source.name);
+        let bookmark = name.and_then(|name| self.book.sources.get(name));
+        match bookmark.and_then(|bookmark| bookmark.parts.get(position.part as usize)) {
             Some(name) => format!("{name}:{}", position.offset),
             None => format!("part {}:{}", position.part, position.offset),
         }
     }
 }
 
+impl Book {
+    /// The present edition of the flow.
+    fn edition(&self) -> &Edition {
+        &self.editions.last().expect("there is always one").1
+    }
+}
+
 impl Lane {
-    /// Opens the journal in a folder and replays what it holds.
+    /// Opens the journal in a folder, replays what it holds, and goes on with this edition of the flow.
     pub fn open(
-        plan: Arc<Plan>,
+        number: usize,
+        Compiled { edition, plan }: Compiled,
         folder: &Path,
-        tell: Sender<(Sequence, Found)>,
+        tell: Sender<(usize, ToTell)>,
         told: Receiver<Sequence>,
     ) -> Result<Lane, LaneError> {
         let (journal, recovered) = Journal::open(folder, Options::default(), now().0)?;
-        let identity = identity(&plan);
-        let fresh = Book { plan: identity, told: 0, sources: vec![(None, Vec::new()); plan.sources.len()] };
-        let (book, engine, from) = match &recovered.snapshot {
+        let (book, (plans_before, plan), engine, from) = match &recovered.snapshot {
             Some(snapshot) => {
-                let (book, engine): (Book, &[u8]) = postcard::take_from_bytes(&snapshot.bytes)
-                    .map_err(|error| LaneError::Entry(snapshot.sequence, error.to_string()))?;
-                if book.plan != identity {
-                    return Err(LaneError::OtherPlan(folder.display().to_string()));
-                }
-                (book, Engine::restore(plan.clone(), Pace::Live, engine)?, snapshot.sequence)
+                let unreadable = |why: String| LaneError::Entry(snapshot.sequence, why);
+                let (book, engine): (Book, &[u8]) =
+                    postcard::take_from_bytes(&snapshot.bytes).map_err(|error| unreadable(error.to_string()))?;
+                let plans = book.editions.iter().map(|(_, edition)| edition.compile()).collect::<Option<Vec<_>>>();
+                let mut plans = plans.ok_or_else(|| unreadable("its flow is none to this version".into()))?;
+                let plan = plans.pop().ok_or_else(|| unreadable("it has no flow".into()))?;
+                (book, (plans, plan.clone()), Engine::restore(plan, Pace::Live, engine)?, snapshot.sequence)
             }
-            None => (fresh, Engine::new(plan.clone(), Pace::Live), recovered.oldest.sequence),
+            None => {
+                let book = Book { editions: vec![(0, edition.clone())], told: 0, sources: BTreeMap::new() };
+                (book, (Vec::new(), plan.clone()), Engine::new(plan, Pace::Live), recovered.oldest.sequence)
+            }
         };
         let mut lane = Lane {
             plan,
+            plans_before,
             engine,
             journal,
             book,
             begun_at: recovered.end,
-            fed: from,
             grown: 0,
             found_before: HashSet::new(),
             to_tell: Vec::new(),
+            number,
             tell,
             handed_out: None,
             told,
             keys: Vec::new(),
             bytes: Vec::new(),
         };
-        lane.replay(from, folder)?;
-        if recovered.end == Sequence::default() {
-            lane.journal.append(PLAN, &[], &identity.to_le_bytes())?;
-            lane.journal.commit(now().0)?;
+        lane.replay(from)?;
+        if recovered.end == Sequence::default() || *lane.book.edition() != edition {
+            let text = postcard::to_stdvec(&edition).expect("plain data is encodable");
+            let at = lane.append(EDITION, &[], &text)?;
+            lane.commit()?;
+            lane.go_on_with(edition, at)?;
         }
         Ok(lane)
     }
 
-    /// What each of the plan's own sources needs to know to go on.
-    pub fn known(&self, source: SourceId) -> (Option<Vec<u8>>, Known) {
-        let (cursor, parts) = self.book.sources[source as usize].clone();
+    /// The plan of its flow.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// A source of its plan, by name: its number there, and from where it goes on. `None` where the flow does not read
+    /// it.
+    pub fn bookmark(&self, source: &str) -> Option<(SourceId, Bookmark)> {
+        let id = self.plan.sources.iter().position(|known| known.clock_of.is_none() && known.name == source)?;
+        Some((id as SourceId, self.book.sources.get(source).cloned().unwrap_or_default()))
+    }
+
+    /// The clocks of one of the plan's own sources, its own first, as far as they have come.
+    pub fn clocks(&self, source: SourceId) -> Vec<Clock> {
         let clocks = self.plan.sources.iter().zip(0..).filter(|(_, id)| self.plan.root(*id) == source);
-        let clocks = clocks.map(|(clock, id)| Clock {
+        let clock = |(clock, id): (&crate::flow::plan::Source, SourceId)| Clock {
             source: id,
             lateness: clock.lateness,
             progress: self.engine.progress(id),
-        });
-        let mut clocks: Vec<Clock> = clocks.collect();
+        };
+        let mut clocks: Vec<Clock> = clocks.map(clock).collect();
         clocks.sort_by_key(|clock| clock.source != source);
-        (cursor, Known { source, parts, clocks })
+        clocks
     }
 
     /// Takes deliveries until there are no more to come, then leaves a snapshot behind.
     pub fn run(&mut self, deliveries: &Receiver<Delivery>) -> Result<(), LaneError> {
-        let mut group = Vec::new();
-        loop {
-            match deliveries.recv_timeout(IDLE) {
-                Ok(first) => group.push(first),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.tell()?;
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            group.extend(deliveries.try_iter().take(GROUP_MAX - 1));
-            for delivery in &group {
-                delivery.keys(&mut self.keys);
-                self.bytes.clear();
-                self.bytes = delivery.encode(std::mem::take(&mut self.bytes));
-                let (keys, bytes) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.bytes));
-                self.append(DELIVERY, &keys, &bytes)?;
-                (self.keys, self.bytes) = (keys, bytes);
-            }
-            self.commit()?;
-            for delivery in group.drain(..) {
-                self.feed(delivery, Sequence(u64::MAX))?;
-            }
-            self.tell()?;
-            if self.grown >= SNAPSHOT_BYTES {
-                self.snapshot()?;
-            }
-        }
+        let (to_disk, commits) = bounded::<Commit>(1);
+        let (done, on_disk) = bounded::<Synced>(1);
+        thread::scope(|scope| {
+            scope.spawn(move || commits.into_iter().try_for_each(|commit| done.send(commit.sync())));
+            let ended = self.take(deliveries, &to_disk, &on_disk);
+            drop(to_disk);
+            ended
+        })?;
         // What is being told as the daemon stops is not to be told again.
         while self.book.told < self.handed_out.map_or(0, |last| last.0 + 1) {
             let Ok(told) = self.told.recv_timeout(PARTING) else { break };
@@ -204,8 +221,56 @@ impl Lane {
         self.snapshot()
     }
 
+    fn take(
+        &mut self,
+        deliveries: &Receiver<Delivery>,
+        to_disk: &Sender<Commit>,
+        on_disk: &Receiver<Synced>,
+    ) -> Result<(), LaneError> {
+        let mut group = Vec::new();
+        loop {
+            match deliveries.recv_timeout(IDLE) {
+                Ok(first) => group.push(first),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.tell()?;
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            group.extend(deliveries.try_iter().take(GROUP_MAX - 1));
+            group.iter().try_for_each(|delivery| self.note(delivery))?;
+            let commit = self.journal.begin_commit(now().0);
+            let under_way = commit.is_some_and(|commit| to_disk.send(commit).is_ok());
+            for delivery in group.drain(..) {
+                self.feed(delivery, Sequence(u64::MAX))?;
+            }
+            if under_way && let Ok(synced) = on_disk.recv() {
+                match self.journal.end_commit(synced) {
+                    // Tried again, and again, by the commit that follows.
+                    Err(journal::Error::NotCommitted { .. }) => self.commit()?,
+                    ended => _ = ended?,
+                }
+            }
+            self.tell()?;
+            if self.grown >= SNAPSHOT_BYTES {
+                self.snapshot()?;
+            }
+        }
+    }
+
+    /// Puts a delivery into the journal.
+    fn note(&mut self, delivery: &Delivery) -> Result<(), LaneError> {
+        let (mut keys, bytes) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.bytes));
+        delivery.keys(&mut keys);
+        let mut bytes = delivery.encode(bytes);
+        self.append(DELIVERY, &keys, &bytes)?;
+        bytes.clear();
+        (self.keys, self.bytes) = (keys, bytes);
+        Ok(())
+    }
+
     /// Feeds what stands in the journal behind the snapshot.
-    fn replay(&mut self, from: Sequence, folder: &Path) -> Result<(), LaneError> {
+    fn replay(&mut self, from: Sequence) -> Result<(), LaneError> {
         let unreadable = |sequence, why: &str| LaneError::Entry(sequence, why.to_owned());
         let mut untold = Vec::new();
         let mut found = self.journal.replay(from.min(Sequence(self.book.told)))?;
@@ -231,10 +296,11 @@ impl Lane {
                     let delivery = Delivery::decode(entry.payload);
                     self.feed(delivery.map_err(|error| unreadable(sequence, &error.to_string()))?, sequence)?;
                 }
-                PLAN if entry.payload != self.book.plan.to_le_bytes() => {
-                    return Err(LaneError::OtherPlan(folder.display().to_string()));
+                EDITION => {
+                    let edition = postcard::from_bytes(entry.payload);
+                    self.go_on_with(edition.map_err(|error| unreadable(sequence, &error.to_string()))?, sequence)?;
                 }
-                PLAN | CLOSED | FOUND | TOLD => {}
+                CLOSED | FOUND | TOLD => {}
                 kind => {
                     return Err(unreadable(
                         sequence,
@@ -247,12 +313,36 @@ impl Lane {
         self.tell()
     }
 
+    /// From here on the flow is this edition. One that observes as the last goes on with its transactions; any other
+    /// begins anew, and what happened before is before its watch.
+    fn go_on_with(&mut self, edition: Edition, at: Sequence) -> Result<(), LaneError> {
+        if edition == *self.book.edition() {
+            return Ok(());
+        }
+        let plan = edition.compile();
+        let plan = plan.ok_or_else(|| LaneError::Entry(at, "its flow is none to this version".into()))?;
+        let before = std::mem::replace(&mut self.plan, plan.clone());
+        if before.observes_like(&plan) && self.book.editions.len() < EDITIONS_MAX {
+            self.plans_before.push(before);
+            self.book.editions.push((at.0, edition));
+            return self.handle(Input::Amend(plan), at);
+        }
+        tracing::warn!("the flow `{}` observes otherwise than before: it is watched from now on", edition.flow);
+        self.plans_before.clear();
+        self.book.editions = vec![(at.0, edition)];
+        self.engine = Engine::new(plan, Pace::Live);
+        Ok(())
+    }
+
     /// Feeds one delivery to the engine; `at` is where it stands in the journal.
     fn feed(&mut self, delivery: Delivery, at: Sequence) -> Result<(), LaneError> {
-        let (cursor, parts) = &mut self.book.sources[delivery.source as usize];
-        parts.extend(delivery.parts);
+        let name = self.plan.sources.get(delivery.source as usize).map(|source| source.name.clone());
+        let name = name.ok_or_else(|| LaneError::Entry(at, "it is of a source that its flow does not read".into()))?;
+        let bookmark = self.book.sources.entry(name).or_default();
+        bookmark.parts.extend(delivery.parts);
+        bookmark.number = delivery.number;
         if !delivery.cursor.is_empty() {
-            *cursor = Some(delivery.cursor);
+            bookmark.cursor = Some(delivery.cursor);
         }
         if !delivery.batch.is_empty() {
             self.handle(Input::Observations(delivery.batch), at)?;
@@ -289,6 +379,11 @@ impl Lane {
         let mut seen = HashSet::new();
         let mut states = Vec::new();
         while let Some(entry) = lookup.next()? {
+            // How many of the editions had begun when it closed.
+            let begun = self.book.editions.partition_point(|(since, _)| *since <= entry.sequence.0);
+            if begun == 0 {
+                break;
+            }
             // What earlier runs wrote behind this input is closed again in this one.
             if (at..self.begun_at).contains(&entry.sequence) {
                 continue;
@@ -296,14 +391,18 @@ impl Lane {
             let Some((length, state)) = entry.payload.split_first_chunk() else { continue };
             let identity = state.get(..u32::from_le_bytes(*length) as usize).unwrap_or(state);
             if seen.insert((entry.keys().next(), identity.to_vec())) {
-                states.push(state.to_vec());
+                states.push(match self.plans_before.get(begun - 1) {
+                    Some(then) => Engine::renumber_archived(state, then, &self.plan),
+                    None => state.to_vec(),
+                });
             }
         }
         Ok(states)
     }
 
     fn found(&mut self, finding: &Finding) -> Result<(), LaneError> {
-        let record = Record::of(finding, Names { plan: &self.plan, places: &self.book });
+        let parts = Parts { plan: &self.plan, book: &self.book };
+        let record = Record::of(finding, Names { plan: &self.plan, places: &parts });
         let json = serde_json::to_string(&record).expect("a finding is plain data");
         let found = Found { json, text: record.to_string() };
         let key = hash(record.id.as_bytes());
@@ -324,7 +423,7 @@ impl Lane {
         for found in self.to_tell.drain(..) {
             self.handed_out = Some(found.0);
             // Who does not listen any more does not want to know.
-            let _ = self.tell.send(found);
+            let _ = self.tell.send((self.number, found));
         }
         if let Some(last) = self.told.try_iter().last() {
             self.book.told = last.0 + 1;
@@ -349,10 +448,7 @@ impl Lane {
     fn commit(&mut self) -> Result<(), LaneError> {
         loop {
             match self.journal.commit(now().0) {
-                Ok(durable) => {
-                    self.fed = durable;
-                    return Ok(());
-                }
+                Ok(_) => return Ok(()),
                 Err(error @ journal::Error::NotCommitted { .. }) => {
                     tracing::error!("{error}; trying again in {} s", RETRY.as_secs());
                     std::thread::sleep(RETRY);
@@ -367,7 +463,7 @@ impl Lane {
         self.commit()?;
         let head = postcard::to_stdvec(&self.book).expect("plain data is encodable");
         let engine = self.engine.snapshot();
-        self.journal.save_snapshot(self.fed, |out| {
+        self.journal.save_snapshot(self.journal.next(), |out| {
             out.write_all(&head)?;
             out.write_all(&engine)
         })?;
@@ -381,9 +477,4 @@ fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = foldhash::quality::FixedState::with_seed(0).build_hasher();
     hasher.write(bytes);
     hasher.finish()
-}
-
-/// What a journal's observations belong to: flows and sources, as they are compiled.
-fn identity(plan: &Plan) -> u64 {
-    hash(format!("{plan:?}").as_bytes())
 }

@@ -1,40 +1,40 @@
-//! The daemon: live sources, a lane that judges what they bring, and what is told of it.
+//! The daemon: live sources, a lane a flow that judges what they bring, and what is told of it.
 //!
 //! ```text
-//! source thread ─▶ intake: extract, claims ─┐
-//! source thread ─▶ intake: extract, claims ─┴─▶ lane thread: journal ─▶ engine ─▶ findings ─▶ whoever called
+//! source thread ─▶ intake: extract, claims ─┬▶ lane thread: journal ─▶ engine ─▶ findings ─┐
+//! source thread ─▶ intake: extract, claims ─┴▶ lane thread: journal ─▶ engine ─▶ findings ─┴▶ whoever called
 //! ```
 //!
-//! Each source has a thread, and blocks where the lane is behind. One that fails is down for a while and tried again;
-//! its absences are undecided meanwhile, and the others go on.
+//! Each source has a thread, and blocks where a lane that reads it is behind. One that fails is down for a while and
+//! tried again; its absences are undecided meanwhile, and the others go on.
 
 mod claims;
+mod edition;
 mod entry;
 mod intake;
 mod lane;
 mod status;
 
+pub use edition::{Compiled, Edition};
 pub use entry::Found;
 pub use lane::LaneError;
 
 use crate::config::{Config, SourceConfig, Tap};
-use crate::flow::plan::Plan;
 use crate::journal::Sequence;
-use crate::model::SourceId;
 use crate::model::time::Span;
 use crate::sources::file::follow::{Follow, Options};
 use crate::sources::live::{Source, Stopped};
-use crossbeam_channel::{RecvTimeoutError, bounded, unbounded};
-use intake::Desk;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use entry::Delivery;
+use intake::{Bookmark, Desk, Outlet};
 use lane::Lane;
 use status::SourceStatus;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Deliveries that wait for the lane, of all sources together.
+/// Deliveries that wait for a lane, of all its sources together.
 const WAITING_MAX: usize = 64;
 /// Findings that wait to be told.
 const UNTOLD_MAX: usize = 1024;
@@ -43,46 +43,54 @@ const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// How often it is said how the sources stand.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
-/// How often the flag is looked at that stops it all.
+/// How often it is asked whether to go on.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Follows all sources that the flows read until `stop` is raised, keeping the journal in `folder`. What is found is
+/// A finding on its way from its lane, with its place in that lane's journal.
+type ToTell = (Sequence, Found);
+
+/// Follows all sources that the flows read, until `goes_on` says no, keeping the journals in `folder`. What is found is
 /// handed to `tell` once it is durable.
 pub fn follow(
     config: &Config,
-    plan: &Arc<Plan>,
+    flows: &[Compiled],
     folder: &Path,
-    stop: &AtomicBool,
+    goes_on: &mut dyn FnMut() -> bool,
     tell: &mut dyn FnMut(Found),
 ) -> Result<(), LaneError> {
-    let (found, to_tell) = bounded::<(Sequence, Found)>(UNTOLD_MAX);
-    let (told, to_note) = unbounded();
-    let mut tell = |(sequence, found)| {
+    let (found, to_tell) = bounded::<(usize, ToTell)>(UNTOLD_MAX);
+    let (notes, noted): (Vec<_>, Vec<_>) = flows.iter().map(|_| unbounded()).unzip();
+    let mut tell = |(lane, (sequence, found)): (usize, ToTell)| {
         tell(found);
         // A lane that has ended needs no note.
-        let _ = told.send(sequence);
+        let _ = notes[lane].send(sequence);
     };
     thread::scope(|scope| {
-        let opening = scope.spawn(|| Lane::open(plan.clone(), folder, found, to_note));
+        let open = |((number, flow), told): ((usize, &Compiled), Receiver<Sequence>)| {
+            let (flow, found, folder) = (flow.clone(), found.clone(), folder.join(&flow.edition.flow));
+            scope.spawn(move || Lane::open(number, flow, &folder, found, told))
+        };
+        let opening: Vec<_> = flows.iter().enumerate().zip(noted).map(open).collect();
+        drop(found);
         // What the replay finds is told while it goes on.
-        while !opening.is_finished() {
+        while opening.iter().any(|lane| !lane.is_finished()) {
             to_tell.recv_timeout(PATIENCE).into_iter().for_each(&mut tell);
         }
-        let mut lane = opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let (deliveries, delivered) = bounded(WAITING_MAX);
+        let lanes: Vec<Lane> = opening.into_iter().map(joined).collect::<Result<_, _>>()?;
+        let (senders, receivers): (Vec<_>, Vec<_>) = lanes.iter().map(|_| bounded::<Delivery>(WAITING_MAX)).unzip();
         let (running, stopped) = bounded::<()>(0);
-        let clock_skew = plan.clock_skew;
         let mut statuses = Vec::new();
-        for (source, id) in taps(config, plan) {
+        for source in &config.sources {
+            let Some((bookmark, outlets)) = outlets(source, &lanes, &senders) else { continue };
             let status = Arc::new(SourceStatus::default());
             statuses.push((&source.name, status.clone()));
-            let (cursor, known) = lane.known(id);
-            let desk = Desk::new(plan, source, known, deliveries.clone(), stopped.clone(), status.clone());
-            scope.spawn(move || supervise(source, clock_skew, cursor, desk, &status));
+            let desk = Desk::new(source, config.clock_skew, &bookmark, outlets, stopped.clone(), status.clone());
+            scope.spawn(move || supervise(source, config.clock_skew, bookmark.cursor, desk, &status));
         }
-        drop(deliveries);
+        drop(senders);
+        let run = |(mut lane, deliveries): (Lane, Receiver<Delivery>)| scope.spawn(move || lane.run(&deliveries));
+        let lanes: Vec<_> = lanes.into_iter().zip(receivers).map(run).collect();
         let mut reported = Instant::now();
-        let lane = scope.spawn(move || lane.run(&delivered));
         let mut running = Some(running);
         loop {
             match to_tell.recv_timeout(PATIENCE) {
@@ -94,27 +102,48 @@ pub fn follow(
                 statuses.iter().for_each(|(name, status)| report(name, status));
                 reported = Instant::now();
             }
-            if stop.load(Ordering::Relaxed) {
-                // The sources see it at their next word, and the lane ends when the last of them has gone.
+            // A lane that has failed ends all; the sources see it at their next word, the lanes when the last of
+            // them has gone.
+            if running.is_some() && (!goes_on() || lanes.iter().any(|lane| lane.is_finished())) {
                 running.take();
             }
         }
         statuses.iter().for_each(|(name, status)| report(name, status));
-        lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        lanes.into_iter().map(joined).collect()
     })
+}
+
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The lanes that read a source, and from where it goes on: from where the lane stands that is furthest behind. `None`
+/// where no flow reads it.
+fn outlets(source: &SourceConfig, lanes: &[Lane], senders: &[Sender<Delivery>]) -> Option<(Bookmark, Vec<Outlet>)> {
+    let (mut all, mut outlets) = (Vec::new(), Vec::new());
+    for (lane, sender) in lanes.iter().zip(senders) {
+        let Some((id, bookmark)) = lane.bookmark(&source.name) else { continue };
+        outlets.push(Outlet {
+            plan: lane.plan().clone(),
+            source: id,
+            parts: bookmark.parts.len(),
+            clocks: lane.clocks(id),
+            resumes: bookmark.cursor.is_some(),
+            lane: sender.clone(),
+        });
+        all.push(bookmark);
+    }
+    let number = all.iter().map(|bookmark| bookmark.number).max()?;
+    // All lanes were told the same parts, some of them later.
+    let parts = all.iter().map(|bookmark| &bookmark.parts).max_by_key(|parts| parts.len())?.clone();
+    let behind = all.iter().filter(|bookmark| bookmark.cursor.is_some()).min_by_key(|bookmark| bookmark.number);
+    let cursor = behind.and_then(|bookmark| bookmark.cursor.clone());
+    Some((Bookmark { cursor, parts, number }, outlets))
 }
 
 /// Says how a source stands, for who reads the log.
 fn report(name: &str, status: &SourceStatus) {
     tracing::info!(source = name, "{}", status.state());
-}
-
-/// The sources of the configuration that the plan reads.
-fn taps<'c>(config: &'c Config, plan: &Plan) -> impl Iterator<Item = (&'c SourceConfig, SourceId)> {
-    config.sources.iter().filter_map(|source| {
-        let id = plan.sources.iter().position(|s| s.clock_of.is_none() && s.name == source.name)?;
-        Some((source, id as SourceId))
-    })
 }
 
 /// The live source that a configuration describes.

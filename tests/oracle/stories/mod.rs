@@ -52,6 +52,7 @@ fn tell(check: &str, story: &str, expected: &str) {
         pace: if seed % 2 == 0 { Pace::Live } else { Pace::Settled },
         restarts: seed % 3 * 10,
         repeats: seed % 4 * 10,
+        amended: false,
     });
     if let Err(failure) = compare(&case, &runs.collect::<Vec<_>>()) {
         panic!("the engine says otherwise:\n{}", account(0, &case, &failure));
