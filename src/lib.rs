@@ -11,4 +11,6 @@ pub mod flow;
 pub mod journal;
 pub mod model;
 pub mod runtime;
+pub mod server;
+pub mod sinks;
 pub mod sources;

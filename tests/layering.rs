@@ -30,11 +30,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "sinks", "config",
         ],
     ),
+    ("server", &["model", "findings", "config", "runtime"]),
     (
         "cli",
         &[
             "model", "flow", "extract", "checks", "engine", "journal", "findings", "connect", "sources", "probes",
-            "sinks", "config", "runtime",
+            "sinks", "config", "runtime", "server",
         ],
     ),
 ];

@@ -1,145 +1,12 @@
 //! The daemon as its operator meets it: start, stop, start again, and what it refuses.
 
+mod shop;
+
+use shop::{CONFIG, FLOW, Shop, a_while};
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-const FLOW: &str = r#"
-flow: order
-key: order_id
-steps:
-  placed: {from: orders, when: body.type == "placed", key: {order_id: body.order_id}}
-  paid:   {from: orders, when: body.type == "paid", key: {order_id: body.order_id}}
-checks:
-  paid: {after: placed, expect: paid, within: 500ms}
-"#;
-
-const CONFIG: &str = r#"
-flows: [order.yaml]
-clock_skew: 50ms
-sources:
-  orders: {type: file, path: orders.jsonl, format: json, time: body.ts, lateness: 100ms, start: beginning}
-"#;
-
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long stopping may take.
-const STOPPING_MAX: Duration = Duration::from_secs(5);
-
-/// A folder with a configuration, a flow and a log.
-struct Shop {
-    folder: tempfile::TempDir,
-}
-
-impl Shop {
-    fn new() -> Shop {
-        let shop = Shop { folder: tempfile::tempdir().unwrap() };
-        shop.write("order.yaml", FLOW);
-        shop.write("throughline.yaml", CONFIG);
-        shop
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    /// Something happens now.
-    fn log(&self, what: &str, order: &str) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(self.path("orders.jsonl")).unwrap();
-        writeln!(file, r#"{{"type":"{what}","ts":{now},"order_id":"{order}"}}"#).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
-        command.arg("run").args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
-        command
-    }
-
-    /// Starts the daemon, its findings and its words going to files.
-    fn start(&self, name: &str) -> Daemon {
-        let file = |kind: &str| fs::File::create(self.path(&format!("{name}.{kind}"))).unwrap();
-        let child = self.command(&["--format", "json"]).stdout(file("out")).stderr(file("err")).spawn().unwrap();
-        Daemon { child, out: self.path(&format!("{name}.out")), err: self.path(&format!("{name}.err")) }
-    }
-
-    /// Starts it where it is expected to refuse.
-    fn refused(&self, arguments: &[&str]) -> String {
-        let Output { status, stderr, .. } = self.command(arguments).output().unwrap();
-        let said = String::from_utf8(stderr).unwrap();
-        assert_eq!(status.code(), Some(2), "{said}");
-        said
-    }
-}
-
-struct Daemon {
-    child: Child,
-    out: std::path::PathBuf,
-    err: std::path::PathBuf,
-}
-
-impl Daemon {
-    /// The orders of its findings, once there are so many.
-    fn found(&self, count: usize) -> Vec<String> {
-        let begun = Instant::now();
-        loop {
-            let out = fs::read_to_string(&self.out).unwrap();
-            let keys: Vec<String> = out
-                .split_inclusive('\n')
-                .filter(|line| line.ends_with('\n'))
-                .map(|line| {
-                    serde_json::from_str::<serde_json::Value>(line).unwrap()["key"].as_str().unwrap().to_owned()
-                })
-                .collect();
-            if keys.len() >= count {
-                return keys;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{keys:?} {}", fs::read_to_string(&self.err).unwrap());
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// What it has printed.
-    fn text(&self) -> String {
-        fs::read_to_string(&self.out).unwrap()
-    }
-
-    /// Waits until it has said something on standard error.
-    fn says(&self, words: &str) {
-        let begun = Instant::now();
-        loop {
-            let said = fs::read_to_string(&self.err).unwrap();
-            if said.contains(words) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{words:?} is not in: {said}");
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Asks it to stop, and waits until it has.
-    fn stop(mut self) -> String {
-        let begun = Instant::now();
-        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
-        let status = self.child.wait().unwrap();
-        let said = fs::read_to_string(&self.err).unwrap();
-        assert!(status.success(), "{status}: {said}");
-        assert!(begun.elapsed() < STOPPING_MAX, "it took {:?} to stop", begun.elapsed());
-        said
-    }
-}
-
-/// Waits until what happened now is surely judged.
-fn a_while() {
-    thread::sleep(Duration::from_millis(2_000));
-}
+use std::time::Duration;
 
 #[test]
 fn it_goes_on_where_it_was_stopped() {
@@ -161,6 +28,94 @@ fn it_goes_on_where_it_was_stopped() {
     a_while();
     assert_eq!(second.found(1), ["o-4"], "o-3 was paid in time, and o-1 is not told again");
     second.stop();
+}
+
+#[test]
+fn what_it_has_found_can_be_listed_while_it_runs_and_after() {
+    let shop = Shop::new();
+    let (said, code) = shop.ask(&["findings", "list"]);
+    assert!(code == Some(2) && said.contains("no daemon has run there"), "{said}");
+    shop.log("tick", "-");
+    let daemon = shop.start("one");
+    a_while();
+    assert_eq!(shop.ask(&["findings", "list"]), ("nothing was found that fits\n".to_owned(), Some(0)));
+    shop.log("placed", "o-1");
+    daemon.found(1);
+    let line = fs::read_to_string(&daemon.out).unwrap();
+    let id = serde_json::from_str::<serde_json::Value>(&line).unwrap()["id"].as_str().unwrap().to_owned();
+    thread::sleep(Duration::from_millis(200));
+    let json = ["findings", "list", "--format", "json", "--since", "1h", "--severity", "critical"];
+    assert_eq!(shop.ask(&json), (line.clone(), Some(0)), "while it runs");
+    // It comes too late.
+    shop.log("paid", "o-1");
+    daemon.found(2);
+    daemon.stop();
+    let (list, _) = shop.ask(&["findings", "list", "--status", "healed"]);
+    assert!(list.contains(&id) && list.contains("order / paid") && list.contains("o-1"), "{list}");
+    let (shown, code) = shop.ask(&["findings", "show", &id[..8]]);
+    assert!(shown.contains("late, healed  order / paid  o-1") && shown.contains("expected  paid within"), "{shown}");
+    assert!(shown.contains("history\n") && shown.contains("open    missing_step"), "{shown}");
+    assert_eq!(code, Some(0));
+    assert_eq!(shop.ask(&["findings", "show", "nothing"]).1, Some(3));
+}
+
+#[test]
+fn what_was_not_noted_as_told_is_told_again() {
+    let shop = Shop::new();
+    shop.log("tick", "-");
+    let first = shop.start("first");
+    a_while();
+    shop.log("placed", "o-1");
+    first.found(1);
+    first.stop();
+    // As after a crash before the store had it: the journal has the finding.
+    for name in ["findings.sqlite", "findings.sqlite-wal", "findings.sqlite-shm"] {
+        let _ = fs::remove_file(shop.path("throughline.data").join(name));
+    }
+    let second = shop.start("second");
+    assert_eq!(second.found(1), ["o-1"]);
+    second.stop();
+    let third = shop.start("third");
+    a_while();
+    assert_eq!(third.found(0), Vec::<String>::new());
+    third.stop();
+}
+
+#[test]
+fn its_status_tells_what_is_watched_and_what_is_not() {
+    let shop = Shop::new();
+    shop.write("throughline.yaml", &format!("{CONFIG}server: {{listen: \"127.0.0.1:0\"}}\n"));
+    shop.log("tick", "-");
+    let daemon = shop.start("one");
+    let address = daemon.address();
+    a_while();
+    shop.log("placed", "o-1");
+    daemon.found(1);
+    thread::sleep(Duration::from_millis(1_500));
+    let ask = ["status", "--address", &address];
+    let (told, code) = shop.ask(&ask);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.starts_with("ready  ") && told.contains("missing_step"), "{told}");
+    let json =
+        || serde_json::from_str::<serde_json::Value>(&shop.ask(&[&ask[..], &["--format", "json"]].concat()).0).unwrap();
+    let told = json();
+    assert_eq!((&told["sources"][0]["state"], &told["sources"][0]["records"]), (&"up".into(), &2.into()), "{told}");
+    assert!(told["sources"][0]["lag_ms"].as_i64().unwrap() < 5_000, "{told}");
+    assert_eq!((&told["findings"][0]["count"], &told["lanes"][0]["flow"]), (&1.into(), &"order".into()));
+    assert!(told["lanes"][0]["journal_bytes"].as_u64().unwrap() > 0, "{told}");
+    fs::rename(shop.path("orders.jsonl"), shop.path("away")).unwrap();
+    fs::create_dir(shop.path("orders.jsonl")).unwrap();
+    a_while();
+    let (told, code) = shop.ask(&ask);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.starts_with("not ready  ") && told.contains("orders.jsonl"), "{told}");
+    assert_ne!(json()["sources"][0]["last_error"], serde_json::Value::Null);
+    shop.write("throughline.yaml", &format!("{CONFIG}server: {{listen: \"{address}\"}}\n"));
+    let said = shop.refused(&["--data", "other"]);
+    assert!(said.contains(&address) && said.contains("in use by another program"), "{said}");
+    daemon.stop();
+    let (said, code) = shop.ask(&["status"]);
+    assert!(code == Some(3) && said.contains("no daemon answers") && said.contains("throughline run"), "{said}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `kill -9` at any moment under load, then start again: no observation lost, none twice, the same findings as without.
+//! `kill -9` at any moment under load, then start again: no observation lost, none twice, the same findings as without, in the store
+//! as well.
 //!
 //! A shop writes its orders and payments into log files while the daemon is killed and started again, over and over. Some
 //! payments are lost and some are made twice, and the shop knows which. What the daemon has found in the end must be
@@ -13,6 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use throughline::findings::store::{Archive, Filter};
 
 const FLOW: &str = r#"
 flow: order
@@ -173,6 +175,15 @@ fn killed_at_any_moment_it_finds_the_same() {
     let found: BTreeSet<_> = said.keys().cloned().collect();
     assert!(wrong.len() as u64 > kills, "the shop did too little wrong: {wrong:?}");
     assert_eq!(found, wrong, "what the daemon found, and what the shop did wrong");
+    let mut archive = Archive::open(&folder.join("throughline.data")).unwrap();
+    let kept = archive.list(&Filter::default()).unwrap();
+    for finding in &kept {
+        let words = archive.words(&finding.id).unwrap();
+        assert_eq!(words.len(), 1, "kept once, however often it was told: {finding:?}");
+    }
+    let kept: Vec<_> = kept.into_iter().map(|finding| (finding.check, finding.key)).collect();
+    assert_eq!(kept.len(), wrong.len(), "no two of one finding");
+    assert_eq!(BTreeSet::from_iter(kept), wrong, "what the store has");
     for ((check, order), kinds) in said {
         let class = if check == "paid" { "missing_step open" } else { "duplicate open" };
         assert_eq!(kinds, BTreeSet::from([class.to_owned()]), "{check} {order}");

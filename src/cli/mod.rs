@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! run      follows live systems, and tells findings as they come
+//! status   how a running daemon stands
+//! findings what `run` has found
 //! verify ─▶ project (configuration + flows → plan) ─▶ runtime ─▶ report ─▶ human | json | files
 //! check    the same mistakes, all at once; what steps match in a sample
 //! test     flow tests in virtual time
@@ -14,6 +16,7 @@
 
 mod check;
 mod files;
+mod findings;
 mod human;
 mod interrupt;
 mod progress;
@@ -23,6 +26,7 @@ mod report;
 mod run;
 mod sample;
 mod schema;
+mod status;
 mod table;
 mod test;
 mod timeline;
@@ -47,6 +51,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Status(status::Args),
+    Findings(findings::Args),
     Verify(verify::Args),
     Check(check::Args),
     Test(test::Args),
@@ -73,6 +79,8 @@ pub enum Exit {
 pub fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Findings(args) => findings::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),

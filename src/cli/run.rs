@@ -2,13 +2,17 @@
 
 use super::reload::Reload;
 use super::{Exit, interrupt, project};
+use crate::config::outputs::{self, Listen};
 use crate::config::{Config, SourceConfig};
+use crate::findings::store::{self, Store};
 use crate::flow::format::Lateness;
-use crate::runtime::live::{self, Edition, Found};
+use crate::runtime::live::{self, Board, Daemon, Edition, Found};
+use crate::server::{Server, ServerError};
 use anyhow::Context;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use tracing_subscriber::EnvFilter;
 
 /// Follow live systems, day and night, and tell what is inconsistent
@@ -25,7 +29,7 @@ pub struct Args {
     /// Only this flow
     #[arg(long, value_name = "NAME")]
     flow: Option<String>,
-    /// Where the journal is kept; it is made where it is missing
+    /// Where the journals and the findings are kept; it is made where it is missing
     #[arg(long, value_name = "FOLDER", default_value = "throughline.data")]
     data: PathBuf,
     /// How findings are printed
@@ -50,21 +54,26 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     runnable(&project.config)?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(anstream::stderr).with_target(false).init();
-    let journal = args.data.join("journal");
-    fs::create_dir_all(&journal).with_context(|| format!("the folder {} cannot be made", journal.display()))?;
+    fs::create_dir_all(args.data.join(live::JOURNAL))
+        .with_context(|| format!("the folder {} cannot be made", args.data.display()))?;
+    let store = Arc::new(Mutex::new(Store::open(&args.data.join(store::FILE))?));
     let mut failed = None;
-    let mut tell = |found: Found| {
-        let line = match args.format {
-            Format::Human => found.text + "\n",
-            Format::Json => found.json + "\n",
+    let mut tell = |found: &Found| {
+        let text = match args.format {
+            Format::Human => &found.text,
+            Format::Json => &found.json,
         };
-        if let Err(error) = super::print(&line) {
+        if let Err(error) = super::print(&format!("{text}\n")) {
             failed.get_or_insert(error);
         }
     };
     let mut reload = Reload::new(&args.config, args.flow.as_deref(), &project)?;
+    let mut shown: Option<Shown> = None;
     loop {
         let flows = Edition::all(&project.config, &project.documents, args.flow.as_deref());
+        let board =
+            Arc::new(Board::new(&project.config, &flows, &args.data, shown.as_ref().map(|shown| &*shown.board)));
+        shown = Some(Shown::instead_of(shown, &project.config.outputs.listen, board.clone())?);
         let mut next = None;
         let mut goes_on = || {
             if stop.load(Ordering::Relaxed) {
@@ -73,12 +82,62 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             next = reload.changed();
             next.is_none()
         };
-        live::follow(&project.config, &flows, &journal, &mut goes_on, &mut tell)?;
+        let daemon =
+            Daemon { config: &project.config, flows: &flows, folder: &args.data, store: &store, board: &board };
+        live::follow(&daemon, &mut goes_on, &mut tell)?;
         match next {
             Some(changed) => project = changed,
             None => return failed.map_or(Ok(Exit::Good), Err),
         }
     }
+}
+
+/// What the daemon shows of itself.
+struct Shown {
+    board: Arc<Board>,
+    listen: Listen,
+    server: Option<Server>,
+}
+
+impl Shown {
+    /// Shows this board instead of what was shown before. A changed address that cannot be served is no reason to end.
+    fn instead_of(before: Option<Shown>, listen: &Listen, board: Arc<Board>) -> anyhow::Result<Shown> {
+        let is_first = before.is_none();
+        let server = match before {
+            Some(Shown { server: Some(server), listen: same, .. }) if same == *listen => {
+                server.show(board.clone());
+                Some(server)
+            }
+            before => {
+                drop(before);
+                match serve(listen, &board) {
+                    Err(error) if !is_first => {
+                        tracing::error!("{error}");
+                        None
+                    }
+                    server => server?,
+                }
+            }
+        };
+        Ok(Shown { board, listen: listen.clone(), server })
+    }
+}
+
+/// Serves the board where that is wanted. At the usual address it gives way to whoever is there already.
+fn serve(listen: &Listen, board: &Arc<Board>) -> anyhow::Result<Option<Server>> {
+    let server = match listen {
+        Listen::Off => return Ok(None),
+        Listen::At(address) => Server::start(address, board.clone())?,
+        Listen::Usual => match Server::start(outputs::LISTEN, board.clone()) {
+            Err(error @ ServerError::InUse(_)) => {
+                tracing::warn!("{error}");
+                return Ok(None);
+            }
+            server => server?,
+        },
+    };
+    tracing::info!("the status is at http://{}/status", server.address);
+    Ok(Some(server))
 }
 
 /// Whether a configuration that is right can be followed live.

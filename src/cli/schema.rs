@@ -1,6 +1,7 @@
 //! `throughline schema`: the JSON Schemas that editors and other programs build on.
 
 use super::Exit;
+use crate::runtime::live::state;
 use crate::{config, findings, flow};
 
 /// Print a JSON Schema
@@ -21,6 +22,8 @@ enum Of {
     Finding,
     /// The document of `verify --format json`
     Verify,
+    /// What `/status` and `status --format json` say
+    Status,
 }
 
 /// Runs the command.
@@ -30,6 +33,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Of::Config => config::schema::schema(),
         Of::Finding => findings::schema::finding(),
         Of::Verify => findings::schema::verify(),
+        Of::Status => state::schema(),
     };
     super::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
     Ok(Exit::Good)

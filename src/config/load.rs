@@ -1,5 +1,6 @@
 //! From the text of `throughline.yaml` to a checked [`Config`].
 
+use super::outputs::{self, Outputs};
 use super::variables::{self, Environment};
 use super::{Config, SourceConfig, file, flows};
 use crate::flow::SourceInfo;
@@ -65,19 +66,23 @@ pub(super) fn from_document(document: Document, environment: &Environment<'_>) -
         root
     });
     let path = &documents[0].path;
-    let (outline, sources) =
-        root.and_then(|root| config(&root, path, &diagnostics)).unwrap_or((Outline::empty(), Vec::new()));
+    let (outline, sources, outputs) = root.and_then(|root| config(&root, path, &diagnostics)).unwrap_or((
+        Outline::empty(),
+        Vec::new(),
+        Outputs::default(),
+    ));
     let config = (!diagnostics.has_errors()).then(|| Config {
         path: path.clone(),
         flows: outline.flows.clone(),
         clock_skew: outline.clock_skew,
         sources,
+        outputs,
     });
     Loaded { config, outline, diagnostics: diagnostics.into_list() }
 }
 
 /// Reads all of it. A source with mistakes is in the outline alone.
-fn config(root: &Node, path: &Path, diagnostics: &Diagnostics<'_>) -> Option<(Outline, Vec<SourceConfig>)> {
+fn config(root: &Node, path: &Path, diagnostics: &Diagnostics<'_>) -> Option<(Outline, Vec<SourceConfig>, Outputs)> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let fields = Fields::new(root, "the configuration", diagnostics)?;
     let flows = fields.required("flows", "say where the flows are: `flows: flows/`, or a list of files");
@@ -97,8 +102,9 @@ fn config(root: &Node, path: &Path, diagnostics: &Diagnostics<'_>) -> Option<(Ou
         infos.push(source.as_ref().map_or_else(|| unknown(&entry.key.value), SourceConfig::info));
         sources.extend(source);
     }
+    let outputs = outputs::config(&fields, diagnostics);
     fields.finish();
-    Some((Outline { flows, clock_skew, sources: infos }, sources))
+    Some((Outline { flows, clock_skew, sources: infos }, sources, outputs))
 }
 
 /// What flows may assume of a source that could not be read: its name, and nothing to complain of.
@@ -154,8 +160,10 @@ fn source(entry: &Entry, folder: &Path, diagnostics: &Diagnostics<'_>) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::outputs::Listen;
     use crate::config::schema;
     use crate::flow::format::{Format, Lateness};
+    use crate::model::verdict::Severity;
     use crate::sources::live::Start;
     use std::fmt::Write;
 
@@ -194,6 +202,8 @@ mod tests {
     const FULL: &str = r#"
 flows: [order.yaml]
 clock_skew: 2s
+server: {listen: "0.0.0.0:8080"}
+webhook: {url: "https://user:secret@example.org/findings", on: critical, token: "${EVENTS}"}
 sources:
   app:
     type: file
@@ -239,6 +249,29 @@ sources:
         assert_eq!(app.pacing.jump_max, Span::seconds(2 * 86_400));
         assert_eq!((app.clock, app.carries, app.resolution), (Clock::Many, Carries::Messages, Span(1_000_000)));
         assert_eq!(app.gaps[0].1.to_string(), "2023-01-29T08:53:00Z");
+    }
+
+    #[test]
+    fn outputs_are_read_and_secrets_are_not_shown() {
+        let outputs = good(FULL).outputs;
+        assert_eq!(outputs.listen, Listen::At("0.0.0.0:8080".into()));
+        let webhook = outputs.webhook.as_ref().unwrap();
+        assert_eq!(webhook.on, Severity::Critical);
+        assert_eq!(webhook.token.as_ref().unwrap().0, "given.jsonl", "from the environment");
+        let shown = format!("{outputs:?}");
+        assert!(!shown.contains("secret") && !shown.contains("given"), "{shown}");
+        let silent = FULL.lines().filter(|line| !line.starts_with("server") && !line.starts_with("webhook"));
+        assert_eq!(good(&silent.collect::<Vec<_>>().join("\n")).outputs, Outputs::default());
+        assert_eq!(good(&FULL.replace("\"0.0.0.0:8080\"", "off")).outputs.listen, Listen::Off);
+    }
+
+    #[test]
+    fn outputs_that_lead_nowhere_are_told() {
+        let wrong = FULL
+            .replace("\"0.0.0.0:8080\"", "8080, lisen: off")
+            .replace("https://user:secret@example.org/findings", "user:secret@example.org")
+            .replace("on: critical, token: \"${EVENTS}\"", "on: bad, token: \"my secret\"");
+        insta::assert_snapshot!(mistakes(&wrong));
     }
 
     #[test]

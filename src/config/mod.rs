@@ -12,6 +12,7 @@ mod file;
 pub mod flows;
 mod load;
 pub mod moment;
+pub mod outputs;
 pub mod schema;
 mod source;
 mod variables;
@@ -37,6 +38,8 @@ pub struct Config {
     pub clock_skew: Span,
     /// The sources, in the order of the file.
     pub sources: Vec<SourceConfig>,
+    /// Where the daemon tells what it knows.
+    pub outputs: outputs::Outputs,
 }
 
 /// One source: a system, and how its records are understood.

@@ -16,6 +16,25 @@ pub fn schema() -> Value {
                 "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
             },
             "clock_skew": duration("How far clocks may differ. Default: 5s."),
+            "server": {
+                "description": "Where `run` serves /status, /healthz, /readyz and /metrics.",
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "listen": text("A host and a port, or `off`. Default: 127.0.0.1:7780.")
+                }
+            },
+            "webhook": {
+                "description": "Who is sent the findings of `run`.",
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["url"],
+                "properties": {
+                    "url": text("Where they are posted as JSON."),
+                    "on": choice("The least severity that is sent. Default: warning.", &["info", "warning", "critical"]),
+                    "token": text("What the receiver is shown as a bearer token; best given as ${NAME}.")
+                }
+            },
             "sources": {
                 "description": "What is read, by name.",
                 "type": "object",

@@ -17,6 +17,7 @@ pub mod order;
 pub mod record;
 pub mod schema;
 pub mod sentence;
+pub mod store;
 pub mod summary;
 
 use crate::flow::plan::Plan;

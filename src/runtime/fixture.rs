@@ -46,7 +46,13 @@ impl Fixture {
         };
         Fixture {
             folder: tempfile::tempdir().unwrap(),
-            config: Config { path: PathBuf::new(), flows: vec![], clock_skew: Span::seconds(5), sources: vec![] },
+            config: Config {
+                path: PathBuf::new(),
+                flows: vec![],
+                clock_skew: Span::seconds(5),
+                sources: vec![],
+                outputs: Default::default(),
+            },
             plan: Plan { flows: vec![flow], sources: vec![], clock_skew: Span::seconds(5) },
             options: PlayOptions {
                 window: Window::ALL,

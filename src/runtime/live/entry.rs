@@ -1,5 +1,4 @@
-//! What stands in the journal of a lane: deliveries, closed transactions, findings and which of them were told, and the
-//! editions of the flow.
+//! What stands in the journal of a lane: deliveries, closed transactions, findings, and the editions of the flow.
 
 use crate::engine::Input;
 use crate::model::SourceId;
@@ -16,7 +15,7 @@ pub const FOUND: u8 = 3;
 
 /// By which edition of the flow the entries after it are judged.
 pub const EDITION: u8 = 4;
-/// All findings before this entry (eight bytes, little-endian) were told.
+/// How far findings had been told, before the store of findings knew it. Not written any more.
 pub const TOLD: u8 = 5;
 
 /// A finding as it is told: once as a line of JSON, once for people.

@@ -152,6 +152,11 @@ impl Desk {
         self.cursor.clone()
     }
 
+    /// How far it has come by its own clock, for the lane that is furthest behind; `None` while one knows nothing.
+    fn progress(&self) -> Option<Time> {
+        self.exits.iter().map(|exit| exit.claims.clocks().next()?.progress).min().flatten()
+    }
+
     fn tell_down(&mut self, down: bool) {
         for exit in &mut self.exits {
             let all = exit.claims.clocks().map(|clock| Claim::Down(clock.source, down));
@@ -247,22 +252,29 @@ impl Intake for Desk {
         for exit in &mut self.exits {
             exit.claims.report(&mut self.inputs);
             exit.delivery.claims.extend(self.inputs.drain(..).filter_map(|input| Claim::of(&input)));
+            for claim in &exit.delivery.claims {
+                match *claim {
+                    Claim::Gap(source, from, to) if source == exit.source => self.status.gap(from, to),
+                    _ => {}
+                }
+            }
             beyond_lateness = exit.claims.take_beyond_lateness().max(beyond_lateness);
         }
         self.status.beyond_lateness(beyond_lateness);
         if !self.up {
             self.up = true;
             self.tell_down(false);
-            self.status.failure(None);
         }
         self.send(cursor)?;
+        self.status.up();
+        self.status.progress(self.progress());
         self.cursor = Some(cursor.to_vec());
         Ok(())
     }
 
     fn trouble(&mut self, what: &str) {
         tracing::warn!(source = self.name, "{what}");
-        self.status.trouble(what);
+        self.status.trouble(what, now());
     }
 
     fn pause(&mut self, span: Duration) -> Result<(), Stopped> {

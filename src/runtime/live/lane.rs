@@ -2,29 +2,31 @@
 //!
 //! ```text
 //! deliveries ─▶ journal: append, commit ─┬▶ engine ─▶ closed transactions ─▶ journal
-//!                                        │    └─▶ findings ─▶ journal: commit ─▶ told ─▶ journal
+//!                                        │    └─▶ findings ─▶ journal: commit ─▶ told ─▶ store of findings
 //!                                        └▶ disk, on a thread of its own
 //! ```
 //!
 //! The engine is fed while the disk is at work: what a crash takes from both comes again from the sources. But a
 //! finding is told only when it is durable, and so all that it was concluded from. After a crash the journal replays to
-//! the same state, and finds what it found: a replayed finding is known by its bytes. What may not have been told
-//! before a crash is told again.
+//! the same state, and finds what it found: a replayed finding is known by its bytes. How far findings were told is
+//! kept where they are kept, and what was not is told again.
 
 use super::ToTell;
 use super::claims::Clock;
 use super::edition::{Compiled, Edition};
 use super::entry::{CLOSED, DELIVERY, Delivery, EDITION, FOUND, Found, TOLD};
 use super::intake::{Bookmark, now};
+use super::lane_status::LaneStatus;
 use crate::engine::{BadSnapshot, Engine, Input, Output, Pace};
 use crate::findings::record::Record;
+use crate::findings::store::StoreError;
 use crate::findings::{Names, Places};
 use crate::flow::plan::Plan;
 use crate::journal::{self, Commit, Journal, Options, Retention, Sequence, Synced};
 use crate::model::SourceId;
 use crate::model::finding::Finding;
 use crate::model::observation::Position;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
@@ -41,8 +43,6 @@ const SNAPSHOT_BYTES: u64 = 64 << 20;
 const RETRY: Duration = Duration::from_secs(1);
 /// How often an idle lane looks around.
 const IDLE: Duration = Duration::from_millis(500);
-/// How long a lane that stops waits for word that a finding was told.
-const PARTING: Duration = Duration::from_secs(2);
 /// Editions of a flow whose transactions go on; the next one begins anew.
 const EDITIONS_MAX: usize = 64;
 /// The journal keeps so much, at most.
@@ -57,6 +57,9 @@ pub enum LaneError {
     /// A snapshot of the engine.
     #[error(transparent)]
     Snapshot(#[from] BadSnapshot),
+    /// The store of findings.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// An entry that a newer version wrote, or that is no entry.
     #[error(
         "entry {0} of the journal cannot be read: {1}; use the version that wrote it, or begin with another folder"
@@ -70,8 +73,6 @@ struct Book {
     /// The editions of the flow that observe alike, the present one last, each with where it began. Transactions that
     /// closed before the first are another flow's.
     editions: Vec<(u64, Edition)>,
-    /// All findings before this entry were told.
-    told: u64,
     /// By name: from where each source goes on.
     sources: BTreeMap<String, Bookmark>,
 }
@@ -94,10 +95,7 @@ pub struct Lane {
     /// Its number among the lanes, which goes with what is told.
     number: usize,
     tell: Sender<(usize, ToTell)>,
-    /// The last of them that was handed out to be told.
-    handed_out: Option<Sequence>,
-    /// Which of them were told.
-    told: Receiver<Sequence>,
+    status: Arc<LaneStatus>,
     keys: Vec<u64>,
     bytes: Vec<u8>,
 }
@@ -127,13 +125,15 @@ impl Book {
 }
 
 impl Lane {
-    /// Opens the journal in a folder, replays what it holds, and goes on with this edition of the flow.
+    /// Opens the journal in a folder, replays what it holds, and goes on with this edition of the flow. All findings
+    /// before the entry that `told` gives, when it is told where the journal ends, were told.
     pub fn open(
         number: usize,
         Compiled { edition, plan }: Compiled,
         folder: &Path,
         tell: Sender<(usize, ToTell)>,
-        told: Receiver<Sequence>,
+        told: impl FnOnce(Sequence) -> Result<Sequence, StoreError>,
+        status: Arc<LaneStatus>,
     ) -> Result<Lane, LaneError> {
         let (journal, recovered) = Journal::open(folder, Options::default(), now().0)?;
         let (book, (plans_before, plan), engine, from) = match &recovered.snapshot {
@@ -147,7 +147,7 @@ impl Lane {
                 (book, (plans, plan.clone()), Engine::restore(plan, Pace::Live, engine)?, snapshot.sequence)
             }
             None => {
-                let book = Book { editions: vec![(0, edition.clone())], told: 0, sources: BTreeMap::new() };
+                let book = Book { editions: vec![(0, edition.clone())], sources: BTreeMap::new() };
                 (book, (Vec::new(), plan.clone()), Engine::new(plan, Pace::Live), recovered.oldest.sequence)
             }
         };
@@ -163,11 +163,12 @@ impl Lane {
             to_tell: Vec::new(),
             number,
             tell,
-            handed_out: None,
-            told,
+            status,
             keys: Vec::new(),
             bytes: Vec::new(),
         };
+        let told = told(recovered.end)?.max(recovered.oldest.sequence);
+        lane.untold(from.min(told), told)?;
         lane.replay(from)?;
         if recovered.end == Sequence::default() || *lane.book.edition() != edition {
             let text = postcard::to_stdvec(&edition).expect("plain data is encodable");
@@ -213,11 +214,6 @@ impl Lane {
             drop(to_disk);
             ended
         })?;
-        // What is being told as the daemon stops is not to be told again.
-        while self.book.told < self.handed_out.map_or(0, |last| last.0 + 1) {
-            let Ok(told) = self.told.recv_timeout(PARTING) else { break };
-            self.book.told = told.0 + 1;
-        }
         self.snapshot()
     }
 
@@ -229,12 +225,10 @@ impl Lane {
     ) -> Result<(), LaneError> {
         let mut group = Vec::new();
         loop {
+            self.status.show(&self.engine.account().flows[0], self.journal.durable().0, now());
             match deliveries.recv_timeout(IDLE) {
                 Ok(first) => group.push(first),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.tell()?;
-                    continue;
-                }
+                Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             group.extend(deliveries.try_iter().take(GROUP_MAX - 1));
@@ -269,28 +263,31 @@ impl Lane {
         Ok(())
     }
 
+    /// Takes note of what was found from an entry on: what was not told is told, and what the replay finds again is
+    /// known.
+    fn untold(&mut self, from: Sequence, told: Sequence) -> Result<(), LaneError> {
+        let mut found = self.journal.replay(from)?;
+        while let Some(entry) = found.next()? {
+            if entry.kind != FOUND {
+                continue;
+            }
+            self.found_before.insert(hash(entry.payload));
+            if entry.sequence >= told {
+                let found = postcard::from_bytes(entry.payload);
+                let found = found.map_err(|error| LaneError::Entry(entry.sequence, error.to_string()))?;
+                self.to_tell.push((entry.sequence, found));
+            }
+        }
+        Ok(())
+    }
+
     /// Feeds what stands in the journal behind the snapshot.
     fn replay(&mut self, from: Sequence) -> Result<(), LaneError> {
         let unreadable = |sequence, why: &str| LaneError::Entry(sequence, why.to_owned());
-        let mut untold = Vec::new();
-        let mut found = self.journal.replay(from.min(Sequence(self.book.told)))?;
-        while let Some(entry) = found.next()? {
-            match entry.kind {
-                FOUND => {
-                    self.found_before.insert(hash(entry.payload));
-                    let found = postcard::from_bytes(entry.payload);
-                    untold
-                        .push((entry.sequence, found.map_err(|error| unreadable(entry.sequence, &error.to_string()))?));
-                }
-                TOLD => self.book.told = entry.payload.try_into().map_or(self.book.told, u64::from_le_bytes),
-                _ => {}
-            }
-        }
-        untold.retain(|(sequence, _)| sequence.0 >= self.book.told);
-        self.to_tell = untold;
         let mut replay = self.journal.replay(from)?;
         while let Some(entry) = replay.next()? {
             let sequence = entry.sequence;
+            self.status.beat(now());
             match entry.kind {
                 DELIVERY => {
                     let delivery = Delivery::decode(entry.payload);
@@ -415,20 +412,18 @@ impl Lane {
         Ok(())
     }
 
-    /// Tells what was found, once that is durable, and notes what has been told.
+    /// Tells what was found, once that is durable.
     fn tell(&mut self) -> Result<(), LaneError> {
         if !self.to_tell.is_empty() {
             self.commit()?;
         }
         for found in self.to_tell.drain(..) {
-            self.handed_out = Some(found.0);
+            let mut found = (self.number, found);
             // Who does not listen any more does not want to know.
-            let _ = self.tell.send((self.number, found));
-        }
-        if let Some(last) = self.told.try_iter().last() {
-            self.book.told = last.0 + 1;
-            let told = self.book.told;
-            self.append(TOLD, &[], &told.to_le_bytes())?;
+            while let Err(SendTimeoutError::Timeout(untold)) = self.tell.send_timeout(found, IDLE) {
+                self.status.beat(now());
+                found = untold;
+            }
         }
         Ok(())
     }
@@ -448,9 +443,13 @@ impl Lane {
     fn commit(&mut self) -> Result<(), LaneError> {
         loop {
             match self.journal.commit(now().0) {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    self.status.trouble(None, now());
+                    return Ok(());
+                }
                 Err(error @ journal::Error::NotCommitted { .. }) => {
                     tracing::error!("{error}; trying again in {} s", RETRY.as_secs());
+                    self.status.trouble(Some(error.to_string()), now());
                     std::thread::sleep(RETRY);
                 }
                 Err(error) => return Err(error.into()),

@@ -2,37 +2,46 @@
 //!
 //! ```text
 //! source thread ─▶ intake: extract, claims ─┬▶ lane thread: journal ─▶ engine ─▶ findings ─┐
-//! source thread ─▶ intake: extract, claims ─┴▶ lane thread: journal ─▶ engine ─▶ findings ─┴▶ whoever called
+//! source thread ─▶ intake: extract, claims ─┴▶ lane thread: journal ─▶ engine ─▶ findings ─┴▶ told, kept, sent
 //! ```
 //!
 //! Each source has a thread, and blocks where a lane that reads it is behind. One that fails is down for a while and
 //! tried again; its absences are undecided meanwhile, and the others go on.
 
+mod board;
 mod claims;
 mod edition;
 mod entry;
 mod intake;
 mod lane;
+mod lane_status;
+mod sender;
+pub mod state;
 mod status;
+mod teller;
 
+pub use board::Board;
 pub use edition::{Compiled, Edition};
 pub use entry::Found;
 pub use lane::LaneError;
 
 use crate::config::{Config, SourceConfig, Tap};
+use crate::findings::store::Store;
 use crate::journal::Sequence;
 use crate::model::time::Span;
 use crate::sources::file::follow::{Follow, Options};
 use crate::sources::live::{Source, Stopped};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use entry::Delivery;
 use intake::{Bookmark, Desk, Outlet};
 use lane::Lane;
+use state::Phase;
 use status::SourceStatus;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+use teller::Teller;
 
 /// Deliveries that wait for a lane, of all its sources together.
 const WAITING_MAX: usize = 64;
@@ -46,69 +55,77 @@ const REPORT_EVERY: Duration = Duration::from_secs(60);
 /// How often it is asked whether to go on.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// The folder of the journals in the daemon's.
+pub const JOURNAL: &str = "journal";
+
 /// A finding on its way from its lane, with its place in that lane's journal.
 type ToTell = (Sequence, Found);
 
-/// Follows all sources that the flows read, until `goes_on` says no, keeping the journals in `folder`. What is found is
-/// handed to `tell` once it is durable.
+/// What a daemon works with.
+pub struct Daemon<'d> {
+    /// The configuration.
+    pub config: &'d Config,
+    /// The flows.
+    pub flows: &'d [Compiled],
+    /// The folder in which it keeps what it knows.
+    pub folder: &'d Path,
+    /// Where findings are kept.
+    pub store: &'d Arc<Mutex<Store>>,
+    /// Where it shows how it goes.
+    pub board: &'d Arc<Board>,
+}
+
+/// Follows all sources that the flows read, until `goes_on` says no, keeping the journals in the daemon's folder. What is
+/// found is handed to `tell` once it is durable, and kept.
 pub fn follow(
-    config: &Config,
-    flows: &[Compiled],
-    folder: &Path,
+    daemon: &Daemon<'_>,
     goes_on: &mut dyn FnMut() -> bool,
-    tell: &mut dyn FnMut(Found),
+    tell: &mut dyn FnMut(&Found),
 ) -> Result<(), LaneError> {
+    let Daemon { config, flows, folder, store, board } = *daemon;
     let (found, to_tell) = bounded::<(usize, ToTell)>(UNTOLD_MAX);
-    let (notes, noted): (Vec<_>, Vec<_>) = flows.iter().map(|_| unbounded()).unzip();
-    let mut tell = |(lane, (sequence, found)): (usize, ToTell)| {
-        tell(found);
-        // A lane that has ended needs no note.
-        let _ = notes[lane].send(sequence);
-    };
+    let mut teller = Teller::new(&config.outputs, flows, store, board, to_tell, tell)?;
     thread::scope(|scope| {
-        let open = |((number, flow), told): ((usize, &Compiled), Receiver<Sequence>)| {
-            let (flow, found, folder) = (flow.clone(), found.clone(), folder.join(&flow.edition.flow));
-            scope.spawn(move || Lane::open(number, flow, &folder, found, told))
+        let open = |(number, flow): (usize, &Compiled)| {
+            let (flow, found) = (flow.clone(), found.clone());
+            let folder = folder.join(JOURNAL).join(&flow.edition.flow);
+            let (told, status) = (teller.told(number), board.lane(number));
+            scope.spawn(move || Lane::open(number, flow, &folder, found, told, status))
         };
-        let opening: Vec<_> = flows.iter().enumerate().zip(noted).map(open).collect();
+        let opening: Vec<_> = flows.iter().enumerate().map(open).collect();
         drop(found);
         // What the replay finds is told while it goes on.
-        while opening.iter().any(|lane| !lane.is_finished()) {
-            to_tell.recv_timeout(PATIENCE).into_iter().for_each(&mut tell);
-        }
+        while opening.iter().any(|lane| !lane.is_finished()) && teller.tell(PATIENCE) {}
         let lanes: Vec<Lane> = opening.into_iter().map(joined).collect::<Result<_, _>>()?;
         let (senders, receivers): (Vec<_>, Vec<_>) = lanes.iter().map(|_| bounded::<Delivery>(WAITING_MAX)).unzip();
         let (running, stopped) = bounded::<()>(0);
-        let mut statuses = Vec::new();
         for source in &config.sources {
             let Some((bookmark, outlets)) = outlets(source, &lanes, &senders) else { continue };
-            let status = Arc::new(SourceStatus::default());
-            statuses.push((&source.name, status.clone()));
+            let status = board.source(&source.name);
             let desk = Desk::new(source, config.clock_skew, &bookmark, outlets, stopped.clone(), status.clone());
             scope.spawn(move || supervise(source, config.clock_skew, bookmark.cursor, desk, &status));
         }
         drop(senders);
         let run = |(mut lane, deliveries): (Lane, Receiver<Delivery>)| scope.spawn(move || lane.run(&deliveries));
         let lanes: Vec<_> = lanes.into_iter().zip(receivers).map(run).collect();
+        board.is_now(Phase::Running);
         let mut reported = Instant::now();
         let mut running = Some(running);
-        loop {
-            match to_tell.recv_timeout(PATIENCE) {
-                Ok(found) => tell(found),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
+        while teller.tell(PATIENCE) {
+            board.sample();
             if reported.elapsed() >= REPORT_EVERY {
-                statuses.iter().for_each(|(name, status)| report(name, status));
+                board.report();
                 reported = Instant::now();
             }
             // A lane that has failed ends all; the sources see it at their next word, the lanes when the last of
             // them has gone.
             if running.is_some() && (!goes_on() || lanes.iter().any(|lane| lane.is_finished())) {
                 running.take();
+                board.is_now(Phase::Stopping);
+                teller.stops();
             }
         }
-        statuses.iter().for_each(|(name, status)| report(name, status));
+        board.report();
         lanes.into_iter().map(joined).collect()
     })
 }
@@ -141,11 +158,6 @@ fn outlets(source: &SourceConfig, lanes: &[Lane], senders: &[Sender<Delivery>]) 
     Some((Bookmark { cursor, parts, number }, outlets))
 }
 
-/// Says how a source stands, for who reads the log.
-fn report(name: &str, status: &SourceStatus) {
-    tracing::info!(source = name, "{}", status.state());
-}
-
 /// The live source that a configuration describes.
 fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
     match &config.tap {
@@ -168,11 +180,12 @@ fn supervise(
     let mut wait = RETRY_MIN;
     loop {
         let Err(failure) = source.follow(cursor.as_deref(), &mut desk) else { return };
-        tracing::warn!(source = config.name, "{failure}; trying again in {} s", wait.as_secs());
-        status.failure(Some(failure.to_string()));
         if desk.is_up() {
             wait = RETRY_MIN;
         }
+        tracing::warn!(source = config.name, "{failure}; trying again in {} s", wait.as_secs());
+        let now = intake::now();
+        status.failed(&failure.to_string(), now, now + Span(wait.as_nanos() as i64));
         if let Err(Stopped) = desk.fail(wait) {
             return;
         }

@@ -3,7 +3,7 @@
 use crate::model::time::Time;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 /// Reasons for which a source's records could not be read are told apart up to so many.
@@ -17,6 +17,10 @@ pub struct SourceStatus {
     beyond_lateness: AtomicU64,
     /// Nanoseconds of the newest proof; zero before the first.
     caught_up: AtomicI64,
+    /// Nanoseconds up to which everything has been delivered; zero before that is known of any.
+    progress: AtomicI64,
+    /// It has delivered in this run.
+    delivered: AtomicBool,
     holes: AtomicU64,
     texts: Mutex<Texts>,
 }
@@ -26,8 +30,20 @@ struct Texts {
     /// By reason: how many, and the first of them.
     undecodable: BTreeMap<String, (u64, String)>,
     last_hole: Option<String>,
+    gaps: u64,
+    last_gap: Option<(Time, Option<Time>)>,
     trouble: Option<String>,
-    failure: Option<String>,
+    failure: Option<Failed>,
+    last_error: Option<(String, Time)>,
+}
+
+/// That a source cannot go on for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Why.
+    pub why: String,
+    /// When it is tried again.
+    pub next_try: Time,
 }
 
 /// The same at one moment.
@@ -41,16 +57,27 @@ pub struct SourceState {
     pub beyond_lateness: u64,
     /// When it last had delivered everything.
     pub caught_up: Option<Time>,
+    /// Everything that happened before has been delivered.
+    pub progress: Option<Time>,
+    /// It has delivered in this run.
+    pub delivered: bool,
     /// How often records may have been missed, and why the last time.
     pub holes: u64,
     /// Why records may have been missed the last time.
     pub last_hole: Option<String>,
+    /// Gaps that the engine was told of in this run, whatever the cause: declared ones, silence, records that could not be
+    /// read.
+    pub gaps: u64,
+    /// The last of them; it has no end yet where its other side has not been seen.
+    pub last_gap: Option<(Time, Option<Time>)>,
     /// By reason: how many records could not be read, and where the first of them stands.
     pub undecodable: BTreeMap<String, (u64, String)>,
     /// What keeps it from taking all that it should.
     pub trouble: Option<String>,
     /// Why it cannot go on for now.
-    pub failure: Option<String>,
+    pub failure: Option<Failed>,
+    /// What last went wrong, and when; it may be over.
+    pub last_error: Option<(String, Time)>,
 }
 
 impl fmt::Display for SourceState {
@@ -69,7 +96,7 @@ impl fmt::Display for SourceState {
         if self.holes > 0 {
             write!(f, ", {} holes (the last: {})", self.holes, self.last_hole.as_deref().unwrap_or_default())?;
         }
-        for trouble in self.trouble.iter().chain(&self.failure) {
+        for trouble in self.trouble.iter().chain(self.failure.as_ref().map(|failed| &failed.why)) {
             write!(f, "; {trouble}")?;
         }
         Ok(())
@@ -105,12 +132,36 @@ impl SourceStatus {
         self.texts(|texts| texts.last_hole = Some(why.to_owned()));
     }
 
-    pub(super) fn trouble(&self, what: &str) {
-        self.texts(|texts| texts.trouble = Some(what.to_owned()));
+    pub(super) fn gap(&self, from: Time, to: Option<Time>) {
+        self.texts(|texts| {
+            // The same one again, now with its end.
+            let known = texts.last_gap.is_some_and(|(known, _)| known == from);
+            texts.gaps += u64::from(!known);
+            texts.last_gap = Some((from, to));
+        });
     }
 
-    pub(super) fn failure(&self, why: Option<String>) {
-        self.texts(|texts| texts.failure = why);
+    pub(super) fn progress(&self, to: Option<Time>) {
+        self.progress.store(to.map_or(0, |to| to.0), Relaxed);
+    }
+
+    pub(super) fn trouble(&self, what: &str, now: Time) {
+        self.texts(|texts| {
+            texts.trouble = Some(what.to_owned());
+            texts.last_error = Some((what.to_owned(), now));
+        });
+    }
+
+    pub(super) fn failed(&self, why: &str, now: Time, next_try: Time) {
+        self.texts(|texts| {
+            texts.failure = Some(Failed { why: why.to_owned(), next_try });
+            texts.last_error = Some((why.to_owned(), now));
+        });
+    }
+
+    pub(super) fn up(&self) {
+        self.delivered.store(true, Relaxed);
+        self.texts(|texts| texts.failure = None);
     }
 
     fn texts<T>(&self, change: impl FnOnce(&mut Texts) -> T) -> T {
@@ -119,17 +170,22 @@ impl SourceStatus {
 
     /// As it stands now.
     pub fn state(&self) -> SourceState {
-        let caught_up = self.caught_up.load(Relaxed);
+        let time = |nanos: &AtomicI64| Some(nanos.load(Relaxed)).filter(|nanos| *nanos != 0).map(Time);
         self.texts(|texts| SourceState {
             records: self.records.load(Relaxed),
             matched: self.matched.load(Relaxed),
             beyond_lateness: self.beyond_lateness.load(Relaxed),
-            caught_up: (caught_up != 0).then_some(Time(caught_up)),
+            caught_up: time(&self.caught_up),
+            progress: time(&self.progress),
+            delivered: self.delivered.load(Relaxed),
             holes: self.holes.load(Relaxed),
             last_hole: texts.last_hole.clone(),
+            gaps: texts.gaps,
+            last_gap: texts.last_gap,
             undecodable: texts.undecodable.clone(),
             trouble: texts.trouble.clone(),
             failure: texts.failure.clone(),
+            last_error: texts.last_error.clone(),
         })
     }
 }
@@ -147,7 +203,7 @@ mod tests {
         status.undecodable("syntax", || "a.jsonl:3: no colon".into());
         status.undecodable("syntax", || unreachable!("the first is enough"));
         status.hole("a.jsonl was truncated");
-        status.trouble("a.jsonl cannot be read");
+        status.trouble("a.jsonl cannot be read", Time(7));
         status.beyond_lateness(2);
         assert_eq!(
             status.state().to_string(),
@@ -157,6 +213,27 @@ mod tests {
         status.caught_up(Time(1_000_000_000));
         assert!(status.state().to_string().contains("caught up at 1970-01-01T00:00:01Z"), "{}", status.state());
         assert!(status.state().trouble.is_none(), "with a proof the trouble is over");
+        assert_eq!(status.state().last_error, Some(("a.jsonl cannot be read".into(), Time(7))), "and remembered");
+    }
+
+    #[test]
+    fn a_source_that_failed_is_down_until_it_delivers() {
+        let status = SourceStatus::default();
+        status.failed("no such host", Time(1), Time(3));
+        let failed = status.state().failure.unwrap();
+        assert_eq!((failed.why.as_str(), failed.next_try), ("no such host", Time(3)));
+        assert!(!status.state().delivered);
+        status.up();
+        assert!(status.state().failure.is_none() && status.state().delivered);
+    }
+
+    #[test]
+    fn a_gap_is_counted_once_however_often_it_is_told() {
+        let status = SourceStatus::default();
+        status.gap(Time(5), None);
+        status.gap(Time(5), Some(Time(9)));
+        status.gap(Time(20), None);
+        assert_eq!((status.state().gaps, status.state().last_gap), (2, Some((Time(20), None))));
     }
 
     #[test]

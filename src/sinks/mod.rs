@@ -1,0 +1,3 @@
+//! Receivers of findings: one file a kind.
+
+pub mod webhook;
