@@ -2,7 +2,8 @@
 
 use super::clocks::Clocks;
 use super::history::{self, Entry};
-use super::judging::{Instance, Judged, count};
+use super::judged::{Instance, Judged};
+use super::judging::count;
 use super::store::{NOWHERE, Transaction};
 use super::wheel::Wheel;
 use super::{Engine, State, closing};

@@ -13,7 +13,7 @@
 use super::amend::Renumbered;
 use super::archived::ARCHIVED_BYTES_MAX;
 use super::history::{self, Entry};
-use super::judging::Judged;
+use super::judged::Judged;
 use super::node::Bound;
 use super::store::Transaction;
 use super::{Engine, Output, TRANSACTION};

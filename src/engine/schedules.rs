@@ -1,6 +1,7 @@
 //! The checks that are about due times and not about transactions.
 
-use super::judging::{Instance, Judged, Said, count};
+use super::judged::{Instance, Judged, Said};
+use super::judging::count;
 use super::limits::{self, Limit};
 use super::{Engine, Output};
 use crate::checks::Verdict;
