@@ -28,6 +28,7 @@ struct Texts {
     last_hole: Option<String>,
     trouble: Option<String>,
     failure: Option<String>,
+    assumed: Option<String>,
 }
 
 /// The same at one moment.
@@ -51,6 +52,8 @@ pub struct SourceState {
     pub trouble: Option<String>,
     /// Why it cannot go on for now.
     pub failure: Option<String>,
+    /// Why its proofs rest on the declared lateness alone.
+    pub assumed: Option<String>,
 }
 
 impl fmt::Display for SourceState {
@@ -68,6 +71,9 @@ impl fmt::Display for SourceState {
         }
         if self.holes > 0 {
             write!(f, ", {} holes (the last: {})", self.holes, self.last_hole.as_deref().unwrap_or_default())?;
+        }
+        if let Some(why) = &self.assumed {
+            write!(f, ", progress is assumed ({why})")?;
         }
         for trouble in self.trouble.iter().chain(&self.failure) {
             write!(f, "; {trouble}")?;
@@ -113,6 +119,11 @@ impl SourceStatus {
         self.texts(|texts| texts.failure = why);
     }
 
+    /// Whether that is news.
+    pub(super) fn assumed(&self, why: Option<String>) -> bool {
+        self.texts(|texts| std::mem::replace(&mut texts.assumed, why.clone()) != why)
+    }
+
     fn texts<T>(&self, change: impl FnOnce(&mut Texts) -> T) -> T {
         change(&mut self.texts.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -130,6 +141,7 @@ impl SourceStatus {
             undecodable: texts.undecodable.clone(),
             trouble: texts.trouble.clone(),
             failure: texts.failure.clone(),
+            assumed: texts.assumed.clone(),
         })
     }
 }
