@@ -13,7 +13,10 @@ pub mod flows;
 mod load;
 pub mod moment;
 pub mod schema;
+mod postgres;
 mod source;
+mod sqlite;
+mod tables;
 mod variables;
 
 pub use load::{Loaded, Outline, load};
@@ -72,6 +75,10 @@ pub enum Tap {
         /// A path or a glob, resolved against the folder of the configuration.
         path: String,
     },
+    /// Tables of a PostgreSQL database.
+    Postgres(crate::sources::postgres::Options),
+    /// Tables of an SQLite database.
+    Sqlite(crate::sources::sqlite::Options),
 }
 
 impl Tap {
@@ -79,6 +86,7 @@ impl Tap {
     pub fn files(&self) -> Option<&str> {
         match self {
             Tap::File { path } => Some(path),
+            Tap::Postgres(_) | Tap::Sqlite(_) => None,
         }
     }
 }
