@@ -14,12 +14,17 @@ pub(super) fn config(
     clock_skew: Span,
     diagnostics: &Diagnostics<'_>,
 ) -> Option<SourceConfig> {
-    fields.required("url", "say where the database is: `url: \"${SHOP_URL}\"`, as postgres://user:password@host:5432/shop");
+    fields.required(
+        "url",
+        "say where the database is: `url: \"${SHOP_URL}\"`, as postgres://user:password@host:5432/shop",
+    );
     let url = fields.text("url").filter(|url| {
         let known = url.value.starts_with("postgres://") || url.value.starts_with("postgresql://");
         if !known {
             Problem::error("bad-url", url.place, "this is no address of a PostgreSQL database")
-                .help("write `postgres://user:password@host:5432/database`; a password best comes by a variable, ${NAME}")
+                .help(
+                    "write `postgres://user:password@host:5432/database`; a password best comes by a variable, ${NAME}",
+                )
                 .report(diagnostics);
         }
         known

@@ -11,23 +11,23 @@ use super::session::{Session, column};
 use super::sql::{self, Which, micros};
 use crate::model::time::{Span, Time};
 use crate::sources::live::{Intake, Start};
-use crate::sources::tables::{self, Cursor, Kind, Mark, Reading, Row, Tracker};
+use crate::sources::tables::{Followed, Kind, Mark, Reading, Row, System, Tracker};
 use crate::sources::waiting::Halt;
 use sqlx::postgres::PgRow;
 use std::time::{Duration, Instant};
 
 /// Rows that are fetched at once.
 const FETCH_ROWS: usize = 1_000;
-/// Records and notes after which a delivery is made within a read.
-const DELIVER_ROWS: usize = 10_000;
+/// A look through a whole table is followed by so many times its length of rest: half a percent of a core at most.
+const REST_PER_WORK: u32 = 200;
 /// Transaction numbers this far apart cannot be told by their lower halves any more.
 const APART_MAX: u64 = (1 << 31) - (1 << 24);
 
 /// Follows the tables until the daemon stops.
 pub(super) fn follow(options: &Options, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Halt> {
-    let cursor = cursor.map(tables::decode).transpose()?.unwrap_or_default();
+    let followed = Followed::new(options.common, cursor)?;
     let session = Session::open(&options.url.0, intake)?;
-    let mut poller = Poller { options, session, cursor, tables: Vec::new(), whole: None, told: None, proven: Time::MIN, sent: Vec::new() };
+    let mut poller = Poller { options, session, followed, relations: Vec::new(), whole: None, told: None };
     poller.open(intake)?;
     loop {
         poller.round(intake)?;
@@ -38,16 +38,13 @@ pub(super) fn follow(options: &Options, cursor: Option<&[u8]>, intake: &mut dyn 
 struct Poller<'o> {
     options: &'o Options,
     session: Session,
-    cursor: Cursor,
-    tables: Vec<(Relation, Tracker)>,
+    followed: Followed,
+    /// Of each table.
+    relations: Vec<Relation>,
     /// What the last reading of the running transactions gave.
     whole: Option<Time>,
     /// What was last told to hold the proof back.
     told: Option<String>,
-    /// What was last proven.
-    proven: Time,
-    /// The cursor of the last delivery.
-    sent: Vec<u8>,
 }
 
 /// The database as the rows of a round are read.
@@ -63,27 +60,24 @@ struct Snapshot {
 impl Poller<'_> {
     /// Looks the tables up, and takes up what is known of them.
     fn open(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
-        let notes = intake.notes();
         for table in &self.options.tables {
             let relation = catalog::look_up(&mut self.session, table, intake)?;
-            let (number, state) = self.cursor.table(&table.name);
-            self.whole = self.whole.max(state.read.map(|mark| mark.whole));
-            let (common, may_forget) = (self.options.common, relation.has_transactions);
-            let part = intake.part(&table.name);
-            let mut tracker = Tracker::new(table.clone(), common, number, state, may_forget, part);
-            notes.iter().for_each(|(number, note)| _ = tracker.recall(*number, *note));
-            self.tables.push((relation, tracker));
+            let system = System { knows_changes: relation.has_transactions, rest_per_work: REST_PER_WORK };
+            self.followed.add(table, system, intake);
+            self.relations.push(relation);
         }
+        self.followed.recall(intake);
+        self.whole = self.followed.whole();
         Ok(())
     }
 
     fn round(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
-        let running = running::read(&mut self.session, &mut self.cursor.prepared, self.whole, intake)?;
+        let running = running::read(&mut self.session, &mut self.followed.cursor.prepared, self.whole, intake)?;
         self.whole = Some(running.whole);
         self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", intake)?;
         let snapshot = self.snapshot(intake)?;
         let mark = Mark { whole: running.whole, bound: snapshot.xmin };
-        for index in 0..self.tables.len() {
+        for index in 0..self.relations.len() {
             self.visit(index, mark, snapshot, intake)?;
         }
         self.session.rows("COMMIT", intake)?;
@@ -92,11 +86,8 @@ impl Poller<'_> {
 
     /// Takes the transaction's snapshot, and sees whether the tables are still the same.
     fn snapshot(&mut self, intake: &mut dyn Intake) -> Result<Snapshot, Halt> {
-        let numbers: Vec<String> = self
-            .tables
-            .iter()
-            .map(|(relation, _)| format!("to_regclass({})::oid::int8", sql::literal(&relation.sql)))
-            .collect();
+        let number = |relation: &Relation| format!("to_regclass({})::oid::int8", sql::literal(&relation.sql));
+        let numbers: Vec<String> = self.relations.iter().map(number).collect();
         let row = self.session.row(
             &format!(
                 "SELECT txid_snapshot_xmin(now), txid_snapshot_xmax(now), {}, {} FROM txid_current_snapshot() now",
@@ -107,7 +98,7 @@ impl Poller<'_> {
         )?;
         let number = |index| Ok::<_, Halt>(column::<i64>(&row, index)?.unsigned_abs());
         let snapshot = Snapshot { xmin: number(0)?, xmax: number(1)?, at: Time(column::<i64>(&row, 2)? * 1_000) };
-        for (index, (relation, tracker)) in self.tables.iter_mut().enumerate() {
+        for (index, (relation, tracker)) in self.relations.iter_mut().zip(&mut self.followed.tables).enumerate() {
             if column::<Option<i64>>(&row, 3 + index)? != i64::try_from(relation.number).ok() {
                 *relation = catalog::look_up(&mut self.session, &tracker.table, intake)?;
             }
@@ -125,7 +116,7 @@ impl Poller<'_> {
 
     /// Reads of one table what is due.
     fn visit(&mut self, index: usize, mark: Mark, snapshot: Snapshot, intake: &mut dyn Intake) -> Result<(), Halt> {
-        let (relation, tracker) = &mut self.tables[index];
+        let (relation, tracker) = (&self.relations[index], &mut self.followed.tables[index]);
         let Some(kind) = tracker.due(snapshot.at, relation.narrows) else { return Ok(()) };
         let swept = tracker.since(Kind::Sweep);
         if relation.has_transactions && swept.is_some_and(|swept| swept.bound >= snapshot.xmax) {
@@ -145,7 +136,7 @@ impl Poller<'_> {
         let begun = Instant::now();
         self.read(index, &select, intake)?;
         let took = Span(i64::try_from(begun.elapsed().as_nanos()).unwrap_or(i64::MAX));
-        self.tables[index].1.complete(took, intake);
+        self.followed.tables[index].complete(took, intake);
         Ok(())
     }
 
@@ -155,11 +146,9 @@ impl Poller<'_> {
         loop {
             let rows = self.session.rows(&format!("FETCH {FETCH_ROWS} FROM throughline"), intake)?;
             for row in &rows {
-                take(&mut self.tables[index].1, row, intake)?;
+                take(&mut self.followed.tables[index], row, intake)?;
             }
-            if self.tables.iter().map(|(_, tracker)| tracker.unsent()).sum::<usize>() >= DELIVER_ROWS {
-                self.deliver(intake)?;
-            }
+            self.followed.deliver_much(intake)?;
             if rows.len() < FETCH_ROWS {
                 break;
             }
@@ -171,12 +160,7 @@ impl Poller<'_> {
     /// Says what the round has shown.
     fn prove(&mut self, running: &Running, intake: &mut dyn Intake) -> Result<(), Halt> {
         intake.assumed(running.assumed);
-        let proofs = self.tables.iter().map(|(_, tracker)| tracker.proof());
-        if let Some(proof) = proofs.min().flatten().filter(|proof| *proof > self.proven) {
-            self.proven = proof;
-            intake.caught_up(proof - self.options.common.clock_skew);
-        }
-        self.deliver(intake)?;
+        self.followed.prove(intake)?;
         if running.held_by != self.told {
             if let Some(who) = &running.held_by {
                 intake.trouble(&format!(
@@ -185,20 +169,6 @@ impl Poller<'_> {
                 ));
             }
             self.told.clone_from(&running.held_by);
-        }
-        Ok(())
-    }
-
-    fn deliver(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
-        for (_, tracker) in &mut self.tables {
-            self.cursor.update(tracker);
-            tracker.sent();
-        }
-        let cursor = tables::encode(&self.cursor);
-        // Every record, note and proof moves the cursor.
-        if cursor != self.sent {
-            intake.deliver(&cursor)?;
-            self.sent = cursor;
         }
         Ok(())
     }

@@ -67,8 +67,8 @@ impl Stamp {
         }
         // Where clocks are set back, later moments show less.
         let zone = literal(table.zone.name());
-        let shown = [0, 1800, 3600, 7200]
-            .map(|later| format!("{}::timestamptz AT TIME ZONE {zone}", at(Span::seconds(later))));
+        let shown =
+            [0, 1800, 3600, 7200].map(|later| format!("{}::timestamptz AT TIME ZONE {zone}", at(Span::seconds(later))));
         format!("least({})", shown.join(", "))
     }
 }

@@ -1,7 +1,21 @@
 //! SQLite, read-only: tables that are polled.
+//!
+//! ```text
+//! data_version: did anything change? ─▶ rows, some hundred at a time, each time a statement of its own ─▶ proof: assumed
+//! ```
+//!
+//! A database in a file has no server that could say which transactions are under way, or which rows one has written. So
+//! a look through a table reads all of it, and what is proven rests on the declared lateness: a writer that has stamped a
+//! row commits it within that. A reader is in nobody's way for longer than a few hundred rows take.
+
+mod catalog;
+mod poll;
+mod session;
+mod values;
 
 use super::live::{Failure, Intake, Source};
 use super::tables::{Common, Table};
+use super::waiting::Halt;
 use std::path::PathBuf;
 
 /// What to follow, and how.
@@ -29,7 +43,10 @@ impl Poll {
 }
 
 impl Source for Poll {
-    fn follow(&mut self, _cursor: Option<&[u8]>, _intake: &mut dyn Intake) -> Result<(), Failure> {
-        Err(Failure(format!("{}", self.options.path.display())))
+    fn follow(&mut self, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Failure> {
+        match poll::follow(&self.options, cursor, intake) {
+            Err(Halt::Failed(failure)) => Err(failure),
+            Ok(()) | Err(Halt::Stopped) => Ok(()),
+        }
     }
 }

@@ -18,11 +18,12 @@
 //!   nothing can come from any more, was written back by someone who had read it: it has the poll's time ([`tracker`]).
 
 mod cursor;
+mod followed;
 mod memory;
 mod tracker;
 
-pub use cursor::{Cursor, decode, encode};
-pub use tracker::{Kind, Mark, Reading, Row, State, TABLES_MAX, Tracker};
+pub use followed::Followed;
+pub use tracker::{Kind, Mark, Reading, Row, System, TABLES_MAX, Tracker};
 
 use crate::model::time::Span;
 use crate::sources::live::Start;

@@ -6,14 +6,21 @@ use crate::model::time::{Span, Time};
 use crate::sources::live::{Failure, Intake, Note, Record, Start};
 use serde::{Deserialize, Serialize};
 
-/// A sweep that is to cost little is followed by so many times its length without one.
-const REST_PER_WORK: i64 = 200;
 /// So long at most, however long a sweep takes.
 const GENTLE_MAX: Span = Span::seconds(3600);
 /// Numbers of notes: the table's, then so many bits of its row's hash.
 const ROW_BITS: u32 = 52;
 /// So many tables of one source.
 pub const TABLES_MAX: usize = 1 << (64 - ROW_BITS);
+
+/// What polling relies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct System {
+    /// It knows itself which rows have changed: forgetting one costs a version told twice, not more.
+    pub knows_changes: bool,
+    /// A sweep that is to cost little is followed by so many times its length without one.
+    pub rest_per_work: u32,
+}
 
 /// How a table is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +93,7 @@ pub struct Tracker {
     pub number: u16,
     part: u32,
     seen: Memory,
-    /// Forgetting a row costs a version told twice, not more.
-    may_forget: bool,
+    system: System,
     reading: Option<Reading>,
     next_sweep: Time,
     /// Records and notes that no delivery has taken yet.
@@ -96,10 +102,10 @@ pub struct Tracker {
 
 impl Tracker {
     /// Goes on from a state. `may_forget`: the system itself knows which rows have changed.
-    pub fn new(table: Table, common: Common, number: u16, state: State, may_forget: bool, part: u32) -> Tracker {
+    pub fn new(table: Table, common: Common, number: u16, state: State, system: System, part: u32) -> Tracker {
         let seen = Memory::default();
         let (reading, next_sweep, unsent) = (None, Time::MIN, 0);
-        Tracker { table, state, common, number, part, seen, may_forget, reading, next_sweep, unsent }
+        Tracker { table, state, common, number, part, seen, system, reading, next_sweep, unsent }
     }
 
     /// Takes up a note of an earlier run; whether it was of this table.
@@ -172,6 +178,13 @@ impl Tracker {
         self.reading = Some(reading);
     }
 
+    /// What the read meets from here on is so now, where it does not see all at one moment.
+    pub fn meets_at(&mut self, at: Time) {
+        if let Some(reading) = &mut self.reading {
+            reading.at = at;
+        }
+    }
+
     /// A row that the read has met; whether it was a version.
     pub fn row(&mut self, row: &Row<'_>, intake: &mut dyn Intake) -> Result<bool, Failure> {
         let Some(reading) = self.reading else { return Ok(false) };
@@ -185,7 +198,7 @@ impl Tracker {
         self.seen.keep(key, content, time);
         intake.note(key, Some([content, time.0 as u64]));
         self.unsent += 1;
-        if !self.may_forget && self.seen.len() > ROWS_MAX {
+        if !self.system.knows_changes && self.seen.len() > ROWS_MAX {
             return Err(self.too_many());
         }
         let aloud = match (self.state.swept, self.table.start) {
@@ -228,7 +241,7 @@ impl Tracker {
             self.forget(intake, Memory::forget_unmet);
             self.state.complete = true;
         }
-        if self.may_forget && self.seen.len() > ROWS_MAX {
+        if self.system.knows_changes && self.seen.len() > ROWS_MAX {
             self.forget(intake, |seen| seen.make_room(ROWS_MAX));
             self.state.complete = false;
         }
@@ -250,7 +263,7 @@ impl Tracker {
         match self.table.sweep {
             Sweep::Every(span) => span,
             Sweep::Gentle | Sweep::Never => {
-                let rest = Span(took.0.saturating_mul(REST_PER_WORK));
+                let rest = Span(took.0.saturating_mul(self.system.rest_per_work.into()));
                 self.common.poll.max(rest.min(GENTLE_MAX))
             }
         }
