@@ -42,11 +42,7 @@ pub(super) fn read(fields: &Fields<'_>, stamp: Stamp, diagnostics: &Diagnostics<
     let zone = zone(fields, diagnostics);
     let key = path(fields, "key", diagnostics);
     let op = path(fields, "op", diagnostics);
-    let parse = fields.get("parse").and_then(|node| fields::list(node, "parse", diagnostics)).unwrap_or_default();
-    let parse = parse.iter().filter_map(|rule| parse_rule(rule, diagnostics)).collect();
-    let strict = fields.choice("decode", &[("needed", false), ("strict", true)]).unwrap_or(false);
-    let redact = fields.texts("redact").unwrap_or_default();
-    let redact = redact.iter().filter_map(|text| read_path(text, diagnostics)).collect();
+    let (parse, strict, redact) = refining(fields, diagnostics);
     Some(Decoding {
         format: format?,
         time,
@@ -60,6 +56,34 @@ pub(super) fn read(fields: &Fields<'_>, stamp: Stamp, diagnostics: &Diagnostics<
         stamped,
         key_is_identity: false,
     })
+}
+
+/// The options of rows, which are JSON and bring their own time and key.
+pub(super) fn rows(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Decoding {
+    let (parse, strict, redact) = refining(fields, diagnostics);
+    Decoding {
+        format: Format::Json,
+        time: None,
+        time_format: None,
+        zone: Tz::UTC,
+        key: None,
+        op: None,
+        parse,
+        strict,
+        redact,
+        stamped: true,
+        key_is_identity: true,
+    }
+}
+
+/// `parse`, `decode` and `redact`, which serve all formats.
+fn refining(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> (Vec<ParseRule>, bool, Vec<FieldPath>) {
+    let parse = fields.get("parse").and_then(|node| fields::list(node, "parse", diagnostics)).unwrap_or_default();
+    let parse = parse.iter().filter_map(|rule| parse_rule(rule, diagnostics)).collect();
+    let strict = fields.choice("decode", &[("needed", false), ("strict", true)]).unwrap_or(false);
+    let redact = fields.texts("redact").unwrap_or_default();
+    let redact = redact.iter().filter_map(|text| read_path(text, diagnostics)).collect();
+    (parse, strict, redact)
 }
 
 fn format(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Option<Format> {

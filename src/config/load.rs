@@ -2,7 +2,7 @@
 
 use super::outputs::{self, Outputs};
 use super::variables::{self, Environment};
-use super::{Config, SourceConfig, file, flows};
+use super::{Config, SourceConfig, file, flows, postgres, sqlite};
 use crate::flow::SourceInfo;
 use crate::flow::diagnostic::{Diagnostic, Diagnostics, Document, Problem};
 use crate::flow::fields::{self, Fields};
@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 const CLOCK_SKEW: Span = Span::seconds(5);
 
 /// Types of sources that a later version will know.
-const LATER: [&str; 8] = ["kafka", "rabbitmq", "postgres", "mysql", "redis", "sqlite", "otlp", "http"];
+const LATER: [&str; 6] = ["kafka", "rabbitmq", "mysql", "redis", "otlp", "http"];
+/// Types of sources that this version knows.
+const KNOWN: [&str; 3] = ["file", "postgres", "sqlite"];
 
 /// What a file says, mistakes and all.
 #[derive(Debug)]
@@ -98,7 +100,7 @@ fn config(root: &Node, path: &Path, diagnostics: &Diagnostics<'_>) -> Option<(Ou
     }
     let (mut infos, mut sources) = (Vec::new(), Vec::new());
     for entry in entries.unwrap_or_default() {
-        let source = source(entry, folder, diagnostics);
+        let source = source(entry, folder, clock_skew, diagnostics);
         infos.push(source.as_ref().map_or_else(|| unknown(&entry.key.value), SourceConfig::info));
         sources.extend(source);
     }
@@ -123,7 +125,7 @@ fn unknown(name: &str) -> SourceInfo {
     }
 }
 
-fn source(entry: &Entry, folder: &Path, diagnostics: &Diagnostics<'_>) -> Option<SourceConfig> {
+fn source(entry: &Entry, folder: &Path, clock_skew: Span, diagnostics: &Diagnostics<'_>) -> Option<SourceConfig> {
     let name = &entry.key.value;
     if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
         Problem::error("bad-name", entry.key.place, format!("`{name}` cannot be the name of a source"))
@@ -140,6 +142,16 @@ fn source(entry: &Entry, folder: &Path, diagnostics: &Diagnostics<'_>) -> Option
             fields.finish();
             source
         }
+        "postgres" => {
+            let source = postgres::config(name, &fields, clock_skew, diagnostics);
+            fields.finish();
+            source
+        }
+        "sqlite" => {
+            let source = sqlite::config(name, &fields, folder, clock_skew, diagnostics);
+            fields.finish();
+            source
+        }
         later if LATER.contains(&later) => {
             let message = format!("sources of type `{later}` are not in this version");
             Problem::error("not-in-this-version", kind.place, message)
@@ -148,7 +160,7 @@ fn source(entry: &Entry, folder: &Path, diagnostics: &Diagnostics<'_>) -> Option
             None
         }
         other => {
-            let known = LATER.into_iter().chain(["file"]);
+            let known = LATER.into_iter().chain(KNOWN);
             Problem::error("unknown-value", kind.place, format!("there is no source type `{other}`"))
                 .suggest(other, known)
                 .report(diagnostics);

@@ -13,8 +13,11 @@ pub mod flows;
 mod load;
 pub mod moment;
 pub mod outputs;
+mod postgres;
 pub mod schema;
 mod source;
+mod sqlite;
+mod tables;
 mod variables;
 
 pub use load::{Loaded, Outline, load};
@@ -75,6 +78,10 @@ pub enum Tap {
         /// A path or a glob, resolved against the folder of the configuration.
         path: String,
     },
+    /// Tables of a PostgreSQL database.
+    Postgres(crate::sources::postgres::Options),
+    /// Tables of an SQLite database.
+    Sqlite(crate::sources::sqlite::Options),
 }
 
 impl Tap {
@@ -82,6 +89,7 @@ impl Tap {
     pub fn files(&self) -> Option<&str> {
         match self {
             Tap::File { path } => Some(path),
+            Tap::Postgres(_) | Tap::Sqlite(_) => None,
         }
     }
 }

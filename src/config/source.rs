@@ -60,7 +60,7 @@ pub(super) fn config(
 }
 
 /// Where following begins: `latest`, `beginning`, or a moment.
-fn start(fields: &Fields<'_>, zone: Tz, diagnostics: &Diagnostics<'_>) -> Option<Start> {
+pub(super) fn start(fields: &Fields<'_>, zone: Tz, diagnostics: &Diagnostics<'_>) -> Option<Start> {
     let text = fields.text("start")?;
     match text.value.as_str() {
         "latest" => Some(Start::Latest),

@@ -73,6 +73,9 @@ impl<'a> Record<'a> {
     }
 }
 
+/// What is kept of one thing: see [`Intake::note`].
+pub type Note = [u64; 2];
+
 /// What a live source hands its records to.
 pub trait Intake {
     /// The number of a part. The same name has the same number, in later runs too. Where a place in the system begins
@@ -94,6 +97,18 @@ pub trait Intake {
 
     /// All that happened before `at`, by the clock that stamps the events, and was visible then, has been handed over.
     fn caught_up(&mut self, at: Time);
+
+    /// Keeps a note under a number, in place of an earlier one, or takes it back; durable with the next delivery. For what
+    /// must be known of each of many things, such as the rows of a table, where a cursor would grow with their number.
+    fn note(&mut self, _number: u64, _note: Option<Note>) {}
+
+    /// All notes of what was delivered, for a source that begins or goes on.
+    fn notes(&self) -> Vec<(u64, Note)> {
+        Vec::new()
+    }
+
+    /// Proofs rest on the declared lateness alone, and why; `None`: they are earned. It holds until it is told otherwise.
+    fn assumed(&mut self, _why: Option<&str>) {}
 
     /// Everything so far is whole, and the source could go on from `cursor`. Waits where the engine is behind.
     fn deliver(&mut self, cursor: &[u8]) -> Result<(), Stopped>;

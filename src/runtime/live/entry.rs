@@ -4,7 +4,9 @@ use crate::engine::Input;
 use crate::model::SourceId;
 use crate::model::observation::Batch;
 use crate::model::time::Time;
+use crate::sources::live::Note;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// Kinds of entries. Numbers once given are never given again.
 pub const DELIVERY: u8 = 1;
@@ -42,6 +44,8 @@ pub struct Delivery {
     pub claims: Vec<Claim>,
     /// The source's own mark.
     pub cursor: Vec<u8>,
+    /// What it keeps of single things, or keeps no longer.
+    pub notes: Vec<(u64, Option<Note>)>,
 }
 
 /// Something that a source vouches for.
@@ -55,6 +59,16 @@ pub enum Claim {
     Gap(SourceId, Time, Option<Time>),
     /// [`Input::Down`]
     Down(SourceId, bool),
+}
+
+/// Brings notes up to date with those of a delivery.
+pub fn apply(notes: &mut HashMap<u64, Note>, changes: impl IntoIterator<Item = (u64, Option<Note>)>) {
+    for (number, note) in changes {
+        match note {
+            Some(note) => _ = notes.insert(number, note),
+            None => _ = notes.remove(&number),
+        }
+    }
 }
 
 impl Claim {

@@ -2,7 +2,7 @@
 //! what they come to goes to the lane in deliveries.
 
 use super::claims::{Claims, Clock, Pace};
-use super::entry::{Claim, Delivery};
+use super::entry::{self, Claim, Delivery};
 use super::status::SourceStatus;
 use crate::config::SourceConfig;
 use crate::engine::Input;
@@ -11,7 +11,7 @@ use crate::flow::plan::Plan;
 use crate::model::SourceId;
 use crate::model::observation::{Batch, Position};
 use crate::model::time::{Span, Time};
-use crate::sources::live::{Intake, Record, Start, Stopped};
+use crate::sources::live::{Intake, Note, Record, Start, Stopped};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -43,6 +43,8 @@ pub struct Bookmark {
     pub parts: Vec<String>,
     /// The number of its last delivery to any lane.
     pub number: u64,
+    /// What it has noted of single things.
+    pub notes: HashMap<u64, Note>,
 }
 
 /// A lane's end of the desk.
@@ -69,6 +71,10 @@ pub struct Desk {
     /// What records gave since the last delivery, one a lane.
     batches: Vec<Batch>,
     number: u64,
+    /// As of the last delivery.
+    notes: HashMap<u64, Note>,
+    /// What it has noted since.
+    noted: Vec<(u64, Option<Note>)>,
     /// The source's mark at its last delivery in this run.
     cursor: Option<Vec<u8>>,
     /// It has delivered since it last failed.
@@ -120,6 +126,8 @@ impl Desk {
             batches: vec![Batch::default(); plans.len()],
             exits: outlets.into_iter().map(exit).collect(),
             number: bookmark.number,
+            notes: bookmark.notes.clone(),
+            noted: Vec::new(),
             cursor: None,
             up: false,
             inputs: Vec::new(),
@@ -132,6 +140,7 @@ impl Desk {
     pub fn fail(&mut self, wait: Duration) -> Result<(), Stopped> {
         // What was not delivered comes again from the last cursor.
         self.batches.iter_mut().for_each(Batch::clear);
+        self.noted.clear();
         self.names.truncate(self.delivered_parts);
         self.parts.retain(|_, number| (*number as usize) < self.names.len());
         if self.up {
@@ -185,6 +194,7 @@ impl Desk {
             delivery.batch = std::mem::take(batch);
             delivery.cursor = cursor.to_vec();
             delivery.parts = self.names[exit.parts..].to_vec();
+            delivery.notes.clone_from(&self.noted);
             exit.parts = self.names.len();
             select! {
                 send(exit.lane, delivery) -> sent => sent.map_err(|_| Stopped)?,
@@ -192,6 +202,7 @@ impl Desk {
             }
         }
         self.delivered_parts = self.names.len();
+        entry::apply(&mut self.notes, self.noted.drain(..));
         Ok(())
     }
 }
@@ -245,6 +256,22 @@ impl Intake for Desk {
     fn caught_up(&mut self, at: Time) {
         self.status.caught_up(at);
         self.claim(|claims| claims.caught_up(at));
+    }
+
+    fn note(&mut self, number: u64, note: Option<Note>) {
+        self.noted.push((number, note));
+    }
+
+    fn notes(&self) -> Vec<(u64, Note)> {
+        self.notes.iter().map(|(number, note)| (*number, *note)).collect()
+    }
+
+    fn assumed(&mut self, why: Option<&str>) {
+        if self.status.assumed(why.map(str::to_owned))
+            && let Some(why) = why
+        {
+            tracing::warn!(source = self.name, "progress is assumed: {why}");
+        }
     }
 
     fn deliver(&mut self, cursor: &[u8]) -> Result<(), Stopped> {

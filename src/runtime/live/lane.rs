@@ -14,7 +14,7 @@
 use super::ToTell;
 use super::claims::Clock;
 use super::edition::{Compiled, Edition};
-use super::entry::{CLOSED, DELIVERY, Delivery, EDITION, FOUND, Found, TOLD};
+use super::entry::{self, CLOSED, DELIVERY, Delivery, EDITION, FOUND, Found, TOLD};
 use super::intake::{Bookmark, now};
 use super::lane_status::LaneStatus;
 use crate::engine::{BadSnapshot, Engine, Input, Output, Pace};
@@ -337,6 +337,7 @@ impl Lane {
         let name = name.ok_or_else(|| LaneError::Entry(at, "it is of a source that its flow does not read".into()))?;
         let bookmark = self.book.sources.entry(name).or_default();
         bookmark.parts.extend(delivery.parts);
+        entry::apply(&mut bookmark.notes, delivery.notes);
         bookmark.number = delivery.number;
         if !delivery.cursor.is_empty() {
             bookmark.cursor = Some(delivery.cursor);

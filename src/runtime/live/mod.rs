@@ -31,6 +31,7 @@ use crate::journal::Sequence;
 use crate::model::time::Span;
 use crate::sources::file::follow::{Follow, Options};
 use crate::sources::live::{Source, Stopped};
+use crate::sources::{postgres, sqlite};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use entry::Delivery;
 use intake::{Bookmark, Desk, Outlet};
@@ -154,8 +155,8 @@ fn outlets(source: &SourceConfig, lanes: &[Lane], senders: &[Sender<Delivery>]) 
     // All lanes were told the same parts, some of them later.
     let parts = all.iter().map(|bookmark| &bookmark.parts).max_by_key(|parts| parts.len())?.clone();
     let behind = all.iter().filter(|bookmark| bookmark.cursor.is_some()).min_by_key(|bookmark| bookmark.number);
-    let cursor = behind.and_then(|bookmark| bookmark.cursor.clone());
-    Some((Bookmark { cursor, parts, number }, outlets))
+    let (cursor, notes) = behind.map(|behind| (behind.cursor.clone(), behind.notes.clone())).unwrap_or_default();
+    Some((Bookmark { cursor, parts, number, notes }, outlets))
 }
 
 /// The live source that a configuration describes.
@@ -165,6 +166,8 @@ fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
             let (path, framing, start) = (path.clone(), config.framing(), config.start);
             Box::new(Follow::new(Options { path, framing, begins: None, start, clock_skew }))
         }
+        Tap::Postgres(options) => Box::new(postgres::Poll::new(options.clone())),
+        Tap::Sqlite(options) => Box::new(sqlite::Poll::new(options.clone())),
     }
 }
 

@@ -35,6 +35,7 @@ struct Texts {
     trouble: Option<String>,
     failure: Option<Failed>,
     last_error: Option<(String, Time)>,
+    assumed: Option<String>,
 }
 
 /// That a source cannot go on for now.
@@ -78,6 +79,8 @@ pub struct SourceState {
     pub failure: Option<Failed>,
     /// What last went wrong, and when; it may be over.
     pub last_error: Option<(String, Time)>,
+    /// Why its proofs rest on the declared lateness alone.
+    pub assumed: Option<String>,
 }
 
 impl fmt::Display for SourceState {
@@ -95,6 +98,9 @@ impl fmt::Display for SourceState {
         }
         if self.holes > 0 {
             write!(f, ", {} holes (the last: {})", self.holes, self.last_hole.as_deref().unwrap_or_default())?;
+        }
+        if let Some(why) = &self.assumed {
+            write!(f, ", progress is assumed ({why})")?;
         }
         for trouble in self.trouble.iter().chain(self.failure.as_ref().map(|failed| &failed.why)) {
             write!(f, "; {trouble}")?;
@@ -164,6 +170,11 @@ impl SourceStatus {
         self.texts(|texts| texts.failure = None);
     }
 
+    /// Whether that is news.
+    pub(super) fn assumed(&self, why: Option<String>) -> bool {
+        self.texts(|texts| std::mem::replace(&mut texts.assumed, why.clone()) != why)
+    }
+
     fn texts<T>(&self, change: impl FnOnce(&mut Texts) -> T) -> T {
         change(&mut self.texts.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -186,6 +197,7 @@ impl SourceStatus {
             trouble: texts.trouble.clone(),
             failure: texts.failure.clone(),
             last_error: texts.last_error.clone(),
+            assumed: texts.assumed.clone(),
         })
     }
 }

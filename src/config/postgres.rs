@@ -1,0 +1,36 @@
+//! The options of `type: postgres`: tables of a PostgreSQL database.
+
+use super::{SourceConfig, Tap, tables};
+use crate::flow::diagnostic::{Diagnostics, Problem};
+use crate::flow::fields::Fields;
+use crate::model::time::Span;
+use crate::sources::postgres::Options;
+use crate::sources::secret::Secret;
+
+/// The options of PostgreSQL; all are asked for, so that what is left is unknown.
+pub(super) fn config(
+    name: &str,
+    fields: &Fields<'_>,
+    clock_skew: Span,
+    diagnostics: &Diagnostics<'_>,
+) -> Option<SourceConfig> {
+    fields.required(
+        "url",
+        "say where the database is: `url: \"${SHOP_URL}\"`, as postgres://user:password@host:5432/shop",
+    );
+    let url = fields.text("url").filter(|url| {
+        let known = url.value.starts_with("postgres://") || url.value.starts_with("postgresql://");
+        if !known {
+            Problem::error("bad-url", url.place, "this is no address of a PostgreSQL database")
+                .help(
+                    "write `postgres://user:password@host:5432/database`; a password best comes by a variable, ${NAME}",
+                )
+                .report(diagnostics);
+        }
+        known
+    });
+    fields.choice("capture", &[("poll", ())]);
+    tables::config(name, fields, clock_skew, diagnostics, |tables, common| {
+        Some(Tap::Postgres(Options { url: Secret(url?.value), tables, common }))
+    })
+}

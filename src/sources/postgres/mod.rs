@@ -1,0 +1,50 @@
+//! PostgreSQL, read-only: tables that are polled ([`poll`]).
+//!
+//! ```text
+//! session: one connection that cannot write ─▶ catalog: tables, keys, columns, what the user may see
+//!                                          └─▶ running: which transactions are under way? ─▶ snapshot ─▶ rows
+//! ```
+
+mod catalog;
+mod poll;
+mod running;
+mod session;
+mod sql;
+
+use super::live::{Failure, Intake, Source};
+use super::secret::Secret;
+use super::tables::{Common, Table};
+use super::waiting::Halt;
+
+/// What to follow, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// `postgres://user:password@host:port/database?sslmode=…`
+    pub url: Secret,
+    /// The tables.
+    pub tables: Vec<Table>,
+    /// What holds for all of them.
+    pub common: Common,
+}
+
+/// The live source of tables that are polled.
+#[derive(Debug)]
+pub struct Poll {
+    options: Options,
+}
+
+impl Poll {
+    /// Nothing is connected to before [`Source::follow`].
+    pub fn new(options: Options) -> Poll {
+        Poll { options }
+    }
+}
+
+impl Source for Poll {
+    fn follow(&mut self, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Failure> {
+        match poll::follow(&self.options, cursor, intake) {
+            Err(Halt::Failed(failure)) => Err(failure),
+            Ok(()) | Err(Halt::Stopped) => Ok(()),
+        }
+    }
+}

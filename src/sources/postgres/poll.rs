@@ -1,0 +1,183 @@
+//! The rounds of polling.
+//!
+//! ```text
+//! every round:  running transactions ─▶ begin, snapshot ─▶ each table that is due: rows ─▶ commit ─▶ proof
+//! ```
+
+use super::Options;
+use super::catalog::{self, Relation};
+use super::running::{self, Running};
+use super::session::{Session, column};
+use super::sql::{self, Which, micros};
+use crate::model::time::{Span, Time};
+use crate::sources::live::{Intake, Start};
+use crate::sources::tables::{Followed, Kind, Mark, Reading, Row, System, Tracker};
+use crate::sources::waiting::Halt;
+use sqlx::postgres::PgRow;
+use std::time::{Duration, Instant};
+
+/// Rows that are fetched at once.
+const FETCH_ROWS: usize = 1_000;
+/// A look through a whole table is followed by so many times its length of rest: half a percent of a core at most.
+const REST_PER_WORK: u32 = 200;
+/// Transaction numbers this far apart cannot be told by their lower halves any more.
+const APART_MAX: u64 = (1 << 31) - (1 << 24);
+
+/// Follows the tables until the daemon stops.
+pub(super) fn follow(options: &Options, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Halt> {
+    let followed = Followed::new(options.common, cursor)?;
+    let session = Session::open(&options.url.0, intake)?;
+    let mut poller = Poller { options, session, followed, relations: Vec::new(), whole: None, told: None };
+    poller.open(intake)?;
+    loop {
+        poller.round(intake)?;
+        intake.pause(Duration::from_nanos(options.common.poll.0.unsigned_abs()))?;
+    }
+}
+
+struct Poller<'o> {
+    options: &'o Options,
+    session: Session,
+    followed: Followed,
+    /// Of each table.
+    relations: Vec<Relation>,
+    /// What the last reading of the running transactions gave.
+    whole: Option<Time>,
+    /// What was last told to hold the proof back.
+    told: Option<String>,
+}
+
+/// The database as the rows of a round are read.
+#[derive(Clone, Copy)]
+struct Snapshot {
+    /// Every transaction before this number has ended.
+    xmin: u64,
+    /// No transaction has this number yet.
+    xmax: u64,
+    at: Time,
+}
+
+impl Poller<'_> {
+    /// Looks the tables up, and takes up what is known of them.
+    fn open(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
+        for table in &self.options.tables {
+            let relation = catalog::look_up(&mut self.session, table, intake)?;
+            let system = System { knows_changes: relation.has_transactions, rest_per_work: REST_PER_WORK };
+            self.followed.add(table, system, intake);
+            self.relations.push(relation);
+        }
+        self.followed.recall(intake);
+        self.whole = self.followed.whole();
+        Ok(())
+    }
+
+    fn round(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
+        let running = running::read(&mut self.session, &mut self.followed.cursor.prepared, self.whole, intake)?;
+        self.whole = Some(running.whole);
+        self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", intake)?;
+        let snapshot = self.snapshot(intake)?;
+        let mark = Mark { whole: running.whole, bound: snapshot.xmin };
+        for index in 0..self.relations.len() {
+            self.visit(index, mark, snapshot, intake)?;
+        }
+        self.session.rows("COMMIT", intake)?;
+        self.prove(&running, intake)
+    }
+
+    /// Takes the transaction's snapshot, and sees whether the tables are still the same.
+    fn snapshot(&mut self, intake: &mut dyn Intake) -> Result<Snapshot, Halt> {
+        let number = |relation: &Relation| format!("to_regclass({})::oid::int8", sql::literal(&relation.sql));
+        let numbers: Vec<String> = self.relations.iter().map(number).collect();
+        let row = self.session.row(
+            &format!(
+                "SELECT txid_snapshot_xmin(now), txid_snapshot_xmax(now), {}, {} FROM txid_current_snapshot() now",
+                micros("statement_timestamp()"),
+                numbers.join(", ")
+            ),
+            intake,
+        )?;
+        let number = |index| Ok::<_, Halt>(column::<i64>(&row, index)?.unsigned_abs());
+        let snapshot = Snapshot { xmin: number(0)?, xmax: number(1)?, at: Time(column::<i64>(&row, 2)? * 1_000) };
+        for (index, (relation, tracker)) in self.relations.iter_mut().zip(&mut self.followed.tables).enumerate() {
+            if column::<Option<i64>>(&row, 3 + index)? != i64::try_from(relation.number).ok() {
+                *relation = catalog::look_up(&mut self.session, &tracker.table, intake)?;
+            }
+            tracker.is(relation.number, intake);
+            if tracker.since(Kind::Sweep).is_some_and(|mark| mark.bound > snapshot.xmax) {
+                intake.hole(&format!(
+                    "the database of {} is not the one from before, or was set back: its transactions have lower numbers",
+                    tracker.table.name
+                ));
+                tracker.begin_anew(intake);
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// Reads of one table what is due.
+    fn visit(&mut self, index: usize, mark: Mark, snapshot: Snapshot, intake: &mut dyn Intake) -> Result<(), Halt> {
+        let (relation, tracker) = (&self.relations[index], &mut self.followed.tables[index]);
+        let Some(kind) = tracker.due(snapshot.at, relation.narrows) else { return Ok(()) };
+        let swept = tracker.since(Kind::Sweep);
+        if relation.has_transactions && swept.is_some_and(|swept| swept.bound >= snapshot.xmax) {
+            tracker.unchanged(mark);
+            return Ok(());
+        }
+        let since = tracker.since(kind);
+        // At the very first, only what is under way right now may be met twice.
+        let latest = tracker.table.start == Start::Latest;
+        let bound = since.map(|since| since.bound).or(latest.then_some(snapshot.xmin));
+        let bound = bound.filter(|bound| relation.has_transactions && snapshot.xmax - bound < APART_MAX);
+        let updated = since.filter(|_| kind == Kind::Poll).map(|since| tracker.reach(since));
+        let which = Which { bound: bound.map(|bound| bound as u32), updated };
+        let everything = which.bound.is_none() && which.updated.is_none();
+        let select = sql::select(&tracker.table, relation, which);
+        tracker.begin(Reading { kind, mark, at: snapshot.at, everything });
+        let begun = Instant::now();
+        self.read(index, &select, intake)?;
+        let took = Span(i64::try_from(begun.elapsed().as_nanos()).unwrap_or(i64::MAX));
+        self.followed.tables[index].complete(took, intake);
+        Ok(())
+    }
+
+    /// Hands over the rows of a statement, some at a time.
+    fn read(&mut self, index: usize, select: &str, intake: &mut dyn Intake) -> Result<(), Halt> {
+        self.session.rows(&format!("DECLARE throughline NO SCROLL CURSOR FOR {select}"), intake)?;
+        loop {
+            let rows = self.session.rows(&format!("FETCH {FETCH_ROWS} FROM throughline"), intake)?;
+            for row in &rows {
+                take(&mut self.followed.tables[index], row, intake)?;
+            }
+            self.followed.deliver_much(intake)?;
+            if rows.len() < FETCH_ROWS {
+                break;
+            }
+        }
+        self.session.rows("CLOSE throughline", intake)?;
+        Ok(())
+    }
+
+    /// Says what the round has shown.
+    fn prove(&mut self, running: &Running, intake: &mut dyn Intake) -> Result<(), Halt> {
+        intake.assumed(running.assumed);
+        self.followed.prove(intake)?;
+        if running.held_by != self.told {
+            if let Some(who) = &running.held_by {
+                intake.trouble(&format!(
+                    "nothing is proven beyond {}: {who} began then and may still write. End it, or wait for it",
+                    running.whole
+                ));
+            }
+            self.told.clone_from(&running.held_by);
+        }
+        Ok(())
+    }
+}
+
+/// Hands over one row.
+fn take(tracker: &mut Tracker, row: &PgRow, intake: &mut dyn Intake) -> Result<(), Halt> {
+    let time = |index| Ok::<_, Halt>(column::<Option<i64>>(row, index)?.map(|at| Time(at.saturating_mul(1_000))));
+    let (key, json) = (column::<Option<&str>>(row, 0)?, column::<&str>(row, 3)?);
+    tracker.row(&Row { key, json, updated: time(1)?, time: time(2)? }, intake)?;
+    Ok(())
+}

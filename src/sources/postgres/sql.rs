@@ -1,0 +1,74 @@
+//! The statements that read rows.
+
+use super::catalog::{Relation, Stamp};
+use crate::model::time::{Span, Time};
+use crate::sources::tables::{Table, quoted};
+
+/// The name under which a statement knows the row: none that a column has by chance.
+const ROW: &str = "\"throughline's row\"";
+
+/// Microseconds since 1970 of an expression that gives a time; null where it is infinite.
+pub(super) fn micros(expression: &str) -> String {
+    format!("CASE WHEN isfinite({expression}) THEN (extract(epoch FROM {expression}) * 1000000)::int8 END")
+}
+
+/// A text as SQL reads it.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Which rows are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Which {
+    /// Written by transactions of this number (the lower half of it) or higher ones.
+    pub bound: Option<u32>,
+    /// Stamped at this time or later, or not at all.
+    pub updated: Option<Time>,
+}
+
+/// A statement that gives key, `updated`, `time` and the row as JSON.
+pub(super) fn select(table: &Table, relation: &Relation, which: Which) -> String {
+    let key = match &relation.key[..] {
+        [one] => format!("{ROW}.{}::text", quoted(one)),
+        several => {
+            let columns: Vec<String> = several.iter().map(|column| format!("{ROW}.{}", quoted(column))).collect();
+            format!("json_build_array({})::text", columns.join(", "))
+        }
+    };
+    let stamp = |stamp: &Option<Stamp>| stamp.as_ref().map_or_else(|| "NULL::int8".into(), |s| s.micros(ROW, table));
+    let mut conditions = Vec::new();
+    if let Some(bound) = which.bound {
+        conditions.push(format!("age({ROW}.xmin) <= age('{bound}'::xid)"));
+    }
+    if let (Some(from), Some(updated)) = (which.updated, &relation.updated) {
+        let column = format!("{ROW}.{}", quoted(&updated.column));
+        let null = if updated.nullable { format!(" OR {column} IS NULL") } else { String::new() };
+        conditions.push(format!("({column} >= {}{null})", updated.from(from, table)));
+    }
+    let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    let (updated, time) = (stamp(&relation.updated), stamp(&relation.time));
+    format!("SELECT {key}, {updated}, {time}, row_to_json({ROW})::text FROM {} AS {ROW}{filter}", relation.sql)
+}
+
+impl Stamp {
+    fn micros(&self, row: &str, table: &Table) -> String {
+        let column = format!("{row}.{}", quoted(&self.column));
+        match self.zoned {
+            true => micros(&column),
+            false => micros(&format!("({column}::timestamp AT TIME ZONE {})", literal(table.zone.name()))),
+        }
+    }
+
+    /// The least value that the column has at a time or later.
+    fn from(&self, from: Time, table: &Table) -> String {
+        let at = |later: Span| literal(&(from + later).to_string());
+        if self.zoned {
+            return format!("{}::timestamptz", at(Span::ZERO));
+        }
+        // Where clocks are set back, later moments show less.
+        let zone = literal(table.zone.name());
+        let shown =
+            [0, 1800, 3600, 7200].map(|later| format!("{}::timestamptz AT TIME ZONE {zone}", at(Span::seconds(later))));
+        format!("least({})", shown.join(", "))
+    }
+}

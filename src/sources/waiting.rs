@@ -1,0 +1,73 @@
+//! Waiting for a server from a source's own thread: with a limit, and not a moment longer than the daemon runs.
+
+use crate::sources::live::{Failure, Intake, Stopped};
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, timeout};
+
+/// How often it is looked whether the daemon stops.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Why following ends.
+#[derive(Debug)]
+pub enum Halt {
+    /// The daemon stops.
+    Stopped,
+    /// It cannot go on for now.
+    Failed(Failure),
+}
+
+impl From<Stopped> for Halt {
+    fn from(_: Stopped) -> Halt {
+        Halt::Stopped
+    }
+}
+
+impl From<Failure> for Halt {
+    fn from(failure: Failure) -> Halt {
+        Halt::Failed(failure)
+    }
+}
+
+/// The runtime of one source's thread.
+#[derive(Debug)]
+pub struct Waiter(Runtime);
+
+impl Waiter {
+    /// A runtime without threads of its own.
+    pub fn new() -> Result<Waiter, Failure> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+        runtime.map(Waiter).map_err(|error| Failure(format!("the system gives no means to wait for a server: {error}")))
+    }
+
+    /// Waits until it is done; `None` where that takes longer than the limit. What is not done is given up.
+    pub fn wait<T>(
+        &self,
+        intake: &mut dyn Intake,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<Option<T>, Stopped> {
+        self.0.block_on(async {
+            let mut future = pin!(future);
+            let end = Instant::now() + limit;
+            loop {
+                if let Ok(done) = timeout(LOOK_EVERY, future.as_mut()).await {
+                    return Ok(Some(done));
+                }
+                intake.pause(Duration::ZERO)?;
+                if Instant::now() >= end {
+                    return Ok(None);
+                }
+            }
+        })
+    }
+
+    /// The same where nothing is to be told meanwhile, for questions that a person waits for.
+    pub fn block<T>(&self, limit: Duration, future: impl Future<Output = T>) -> io::Result<T> {
+        let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+        self.0.block_on(async { timeout(limit, future).await }).map_err(late)
+    }
+}
