@@ -1,7 +1,7 @@
 //! From the text of `throughline.yaml` to a checked [`Config`].
 
 use super::variables::{self, Environment};
-use super::{Config, SourceConfig, file, flows};
+use super::{Config, SourceConfig, file, flows, kafka};
 use crate::flow::SourceInfo;
 use crate::flow::diagnostic::{Diagnostic, Diagnostics, Document, Problem};
 use crate::flow::fields::{self, Fields};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const CLOCK_SKEW: Span = Span::seconds(5);
 
 /// Types of sources that a later version will know.
-const LATER: [&str; 8] = ["kafka", "rabbitmq", "postgres", "mysql", "redis", "sqlite", "otlp", "http"];
+const LATER: [&str; 7] = ["rabbitmq", "postgres", "mysql", "redis", "sqlite", "otlp", "http"];
 
 /// What a file says, mistakes and all.
 #[derive(Debug)]
@@ -128,27 +128,27 @@ fn source(entry: &Entry, folder: &Path, diagnostics: &Diagnostics<'_>) -> Option
     let fields = Fields::new(&entry.value, &what, diagnostics)?;
     fields.required("type", "`type: file` reads recordings")?;
     let kind = fields.text("type")?;
-    match kind.value.as_str() {
-        "file" => {
-            let source = file::config(name, &fields, folder, diagnostics);
-            fields.finish();
-            source
-        }
+    let config = match kind.value.as_str() {
+        "file" => file::config,
+        "kafka" => kafka::config,
         later if LATER.contains(&later) => {
             let message = format!("sources of type `{later}` are not in this version");
             Problem::error("not-in-this-version", kind.place, message)
                 .help("`type: file` reads a recording of it: one JSON document a line, CSV, logfmt or a log")
                 .report(diagnostics);
-            None
+            return None;
         }
         other => {
-            let known = LATER.into_iter().chain(["file"]);
+            let known = LATER.into_iter().chain(["file", "kafka"]);
             Problem::error("unknown-value", kind.place, format!("there is no source type `{other}`"))
                 .suggest(other, known)
                 .report(diagnostics);
-            None
+            return None;
         }
-    }
+    };
+    let source = config(name, &fields, folder, diagnostics);
+    fields.finish();
+    source
 }
 
 #[cfg(test)]
@@ -274,7 +274,7 @@ sources:
     time_format: hours
     parse: [{from: body.a}, {from: body.b, json: body.c, into: body}, {from: body.d, regex: "(x"}, {from: body.e, regex: x}]
     gaps: [{from: 2023-01-29T08:50:00Z}, {from: 2023-01-30, to: 2023-01-29}, {from: monday, to: 2023-01-29}]
-  events_kafka: {type: kafka, brokers: "kafka:9092", topics: [orders]}
+  queue: {type: rabbitmq, url: "amqp://rabbit", queues: [orders]}
   other: {type: kafak}
   untyped: {path: a.jsonl}
 "#

@@ -23,6 +23,7 @@ use crate::config::{Config, SourceConfig, Tap};
 use crate::journal::Sequence;
 use crate::model::time::Span;
 use crate::sources::file::follow::{Follow, Options};
+use crate::sources::kafka::{self, Kafka};
 use crate::sources::live::{Source, Stopped};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use entry::Delivery;
@@ -152,6 +153,10 @@ fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
         Tap::File { path } => {
             let (path, framing, start) = (path.clone(), config.framing(), config.start);
             Box::new(Follow::new(Options { path, framing, begins: None, start, clock_skew }))
+        }
+        Tap::Kafka(options) => {
+            let options = kafka::Options::clone(options);
+            Box::new(Kafka::new(kafka::Options { start: config.start, clock_skew, ..options }))
         }
     }
 }

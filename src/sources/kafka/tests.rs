@@ -1,0 +1,1 @@
+//! Tests without a cluster, and against the one that librdkafka brings along.
