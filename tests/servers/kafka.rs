@@ -6,6 +6,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicRe
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::ToBytes;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::fs;
@@ -68,7 +69,6 @@ impl Kafka {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &address)
             .set("linger.ms", "0")
-            .set("enable.idempotence", "true")
             .set("reconnect.backoff.max.ms", "200")
             .create()
             .unwrap();
@@ -146,6 +146,16 @@ impl Kafka {
         topic = settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
         let created = wait(self.admin().create_topics([&topic], &options()));
         created.unwrap().into_iter().for_each(|result| _ = result.unwrap());
+        self.await_partitions(name, partitions as usize);
+    }
+
+    /// Waits until the producer knows of so many partitions.
+    fn await_partitions(&self, topic: &str, count: usize) {
+        eventually("the partitions are not there", || {
+            let metadata = self.producer.client().fetch_metadata(Some(topic), PATIENCE).map_err(|error| error.to_string())?;
+            let there = metadata.topics()[0].partitions().len();
+            if there == count { Ok(()) } else { Err(format!("{topic}: {there}")) }
+        });
     }
 
     /// Deletes a topic, and waits until it is gone.
@@ -161,6 +171,7 @@ impl Kafka {
     pub fn grow_topic(&self, name: &str, partitions: usize) {
         let grown = wait(self.admin().create_partitions([&NewPartitions::new(name, partitions)], &options()));
         grown.unwrap().into_iter().for_each(|result| _ = result.unwrap());
+        self.await_partitions(name, partitions);
     }
 
     /// Deletes what stands before an offset, as retention does.
@@ -178,9 +189,34 @@ impl Kafka {
         self.flush();
     }
 
+    /// The same, compressed.
+    pub fn produce_packed(&self, topic: &str, partition: i32, codec: &str, payloads: &[&str]) {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", self.address())
+            .set("compression.type", codec)
+            .create()
+            .unwrap();
+        for payload in payloads {
+            let record = BaseRecord::<(), str>::to(topic).partition(partition).payload(*payload);
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(PATIENCE).unwrap();
+    }
+
+    /// Kills it, takes all messages out of a partition's newest file, and starts it again.
+    pub fn lose_end(&mut self, topic: &str, partition: i32) {
+        self.process.take().into_iter().for_each(|mut process| process.kill());
+        let folder = self.folder.path().join(format!("data/{topic}-{partition}"));
+        fs::OpenOptions::new().write(true).truncate(true).open(folder.join("00000000000000000000.log")).unwrap();
+        for entry in ["recovery-point-offset-checkpoint", "replication-offset-checkpoint"] {
+            let _ = fs::remove_file(self.folder.path().join("data").join(entry));
+        }
+        self.up();
+    }
+
     /// Sends one message; [`Kafka::flush`] waits for it.
     #[track_caller]
-    pub fn send(&self, mut record: BaseRecord<'_, (), str>) {
+    pub fn send<K: ToBytes + ?Sized>(&self, mut record: BaseRecord<'_, K, str>) {
         loop {
             match self.producer.send(record) {
                 Ok(()) => return,

@@ -1,5 +1,7 @@
 //! Kafka, a real broker.
 
+mod topics;
+
 use super::servers::kafka::{Kafka, WATCHER};
 use super::suite;
 use super::system::System;
