@@ -110,7 +110,7 @@ fn security(fields: &Fields<'_>, folder: &Path, diagnostics: &Diagnostics<'_>) -
     let mechanism = fields.choice("mechanism", &mechanisms);
     let protocols = [("ssl", (true, false)), ("sasl_ssl", (true, true)), ("sasl_plaintext", (false, true))];
     let protocol = fields.choice("protocol", &protocols);
-    let (tls, sasl) = protocol.unwrap_or((true, mechanism.is_some()));
+    let (tls, sasl) = protocol.unwrap_or_else(|| (true, fields.has("mechanism") || fields.has("username")));
     let user = if sasl {
         fields.required("mechanism", "`plain`, `scram-sha-256` or `scram-sha-512`");
         fields.required("username", EXAMPLE);

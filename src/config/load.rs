@@ -154,8 +154,9 @@ fn source(entry: &Entry, folder: &Path, diagnostics: &Diagnostics<'_>) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::schema;
+    use crate::config::{Tap, schema};
     use crate::flow::format::{Format, Lateness};
+    use crate::sources::kafka::Mechanism;
     use crate::sources::live::Start;
     use std::fmt::Write;
 
@@ -224,6 +225,29 @@ sources:
   events: {type: file, path: "${EVENTS}", format: json, time: body.ts}
 "#;
 
+    const KAFKA: &str = r#"
+flows: [order.yaml]
+sources:
+  events:
+    type: kafka
+    brokers: ["kafka-1:9092", "kafka-2:9092"]
+    topics: [orders, '^shop\.']
+    isolation: read_uncommitted
+    security:
+      protocol: sasl_ssl
+      mechanism: scram-sha-512
+      username: watcher
+      password: "${SECRET:-s3cret}"
+      ca: ca.pem
+      certificate: me.pem
+      key: me.key
+      key_password: s3cret
+    format: text
+    start: earliest
+    lateness: 10s
+  plain: {type: kafka, brokers: "kafka:9092", topics: payments}
+"#;
+
     #[test]
     fn every_option_of_a_recording_is_read() {
         let config = good(FULL);
@@ -254,6 +278,44 @@ sources:
         assert_eq!(events.pacing.lateness, Lateness::Span(Span::ZERO));
         assert_eq!(events.pacing.jump_max, Span::seconds(86_400));
         assert_eq!((events.clock, events.carries), (Clock::PerPart, Carries::Lines));
+    }
+
+    #[test]
+    fn every_option_of_topics_is_read() {
+        let config = good(KAFKA);
+        let [events, plain] = &config.sources[..] else { panic!("two sources") };
+        let (Tap::Kafka(full), Tap::Kafka(short)) = (&events.tap, &plain.tap) else { panic!("both are topics") };
+        assert_eq!((&*full.brokers, &full.topics[..]), ("kafka-1:9092,kafka-2:9092", &["orders".to_owned()][..]));
+        assert!(full.patterns[0].is_match("shop.returns") && !full.committed && full.no_payload.is_empty());
+        let security = &full.security;
+        let (mechanism, user, _) = security.sasl.as_ref().unwrap();
+        assert_eq!((*mechanism, &**user, security.tls), (Mechanism::ScramSha512, "watcher", true));
+        assert!(security.ca.as_ref().unwrap().ends_with("/ca.pem") && security.certificate.is_some());
+        assert!(!format!("{config:?}").contains("s3cret"), "a secret is never shown");
+        assert_eq!((events.start, events.pacing.lateness), (Start::Beginning, Lateness::Span(Span::seconds(10))));
+        assert!(short.committed && short.security.sasl.is_none() && short.no_payload == b"null");
+        assert_eq!((plain.start, plain.pacing.lateness), (Start::Latest, Lateness::Span(Span::seconds(5))));
+        assert_eq!((plain.clock, plain.carries, plain.resolution), (Clock::Many, Carries::Messages, Span(1_000_000)));
+        assert!(matches!(plain.decoding.format, Format::Json) && plain.decoding.stamped);
+    }
+
+    #[test]
+    fn mistakes_of_topics_are_told_with_place_and_remedy() {
+        insta::assert_snapshot!(mistakes(
+            r#"flows: order.yaml
+sources:
+  empty: {type: kafka}
+  events:
+    type: kafka
+    brokers: kafka:9092
+    topics: ["shop/orders", "^(x"]
+    isolation: committed
+    format: csv
+    group: watchers
+    security: {protocol: ssl, mechanism: plain, username: me, certificate: me.pem, user: me}
+  sasl: {type: kafka, brokers: "k:9092", topics: [a], security: {mechanism: scram, username: me}}
+"#
+        ));
     }
 
     #[test]
@@ -298,11 +360,16 @@ sources:
     #[test]
     fn the_schema_knows_what_the_loader_reads() {
         let schema = schema::schema();
-        let full = json(FULL);
+        let (full, kafka) = (json(FULL), json(KAFKA));
         jsonschema::validate(&schema, &full).unwrap();
-        let known = schema["properties"]["sources"]["additionalProperties"]["properties"].as_object().unwrap();
-        for option in known.keys() {
-            assert!(["app", "log"].iter().any(|source| full["sources"][source].get(option).is_some()), "{option}");
+        jsonschema::validate(&schema, &kafka).unwrap();
+        let types = schema["properties"]["sources"]["additionalProperties"]["oneOf"].as_array().unwrap();
+        let used = |option: &str| {
+            let sources = [&full, &kafka].map(|document| document["sources"].as_object().unwrap().values());
+            sources.into_iter().flatten().any(|source| source.get(option).is_some())
+        };
+        for option in types.iter().flat_map(|kind| kind["properties"].as_object().unwrap().keys()) {
+            assert!(used(option), "{option}");
         }
         let mut wrong = full.clone();
         wrong["sources"]["events"]["tme"] = "body.ts".into();

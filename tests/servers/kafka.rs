@@ -251,7 +251,7 @@ impl Kafka {
     /// Allows the user without other rights to read a topic.
     pub fn allow(&self, topic: &str) {
         let mut command = java();
-        command.args(["kafka.admin.AclCommand", "--bootstrap-server", &self.address(), "--add"]);
+        command.args(["org.apache.kafka.tools.AclCommand", "--bootstrap-server", &self.address(), "--add"]);
         command.args(["--allow-principal", &format!("User:{}", WATCHER.0), "--operation", "Read", "--topic", topic]);
         run(&mut command);
     }

@@ -1,6 +1,9 @@
 //! Kafka, a real broker.
 
+mod daemon;
+mod security;
 mod topics;
+mod transactions;
 
 use super::servers::kafka::{Kafka, WATCHER};
 use super::suite;
