@@ -119,9 +119,13 @@ fn security(fields: &Fields<'_>, folder: &Path, diagnostics: &Diagnostics<'_>) -
     } else {
         for name in ["mechanism", "username", "password"] {
             if let Some(node) = fields.get(name) {
-                Problem::error("wrong-field", node.place, format!("`{name}` belongs to SASL, and `protocol` is without"))
-                    .help("`protocol: sasl_ssl`, or remove it")
-                    .report(diagnostics);
+                Problem::error(
+                    "wrong-field",
+                    node.place,
+                    format!("`{name}` belongs to SASL, and `protocol` is without"),
+                )
+                .help("`protocol: sasl_ssl`, or remove it")
+                .report(diagnostics);
             }
         }
         (None, None)

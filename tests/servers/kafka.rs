@@ -152,7 +152,8 @@ impl Kafka {
     /// Waits until the producer knows of so many partitions.
     fn await_partitions(&self, topic: &str, count: usize) {
         eventually("the partitions are not there", || {
-            let metadata = self.producer.client().fetch_metadata(Some(topic), PATIENCE).map_err(|error| error.to_string())?;
+            let metadata =
+                self.producer.client().fetch_metadata(Some(topic), PATIENCE).map_err(|error| error.to_string())?;
             let there = metadata.topics()[0].partitions().len();
             if there == count { Ok(()) } else { Err(format!("{topic}: {there}")) }
         });
@@ -160,7 +161,10 @@ impl Kafka {
 
     /// Deletes a topic, and waits until it is gone.
     pub fn delete_topic(&self, name: &str) {
-        wait(self.admin().delete_topics(&[name], &options())).unwrap().into_iter().for_each(|result| _ = result.unwrap());
+        wait(self.admin().delete_topics(&[name], &options()))
+            .unwrap()
+            .into_iter()
+            .for_each(|result| _ = result.unwrap());
         eventually("the topic is still there", || {
             let metadata = self.producer.client().fetch_metadata(None, PATIENCE).map_err(|error| error.to_string())?;
             if metadata.topics().iter().any(|topic| topic.name() == name) { Err(name.to_owned()) } else { Ok(()) }
@@ -351,19 +355,54 @@ fn logging(folder: &Path) -> String {
 fn certificates(folder: &Path) {
     let openssl = |arguments: &[&str]| run(Command::new("openssl").args(arguments).current_dir(folder));
     openssl(&[
-        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=throughline test authority", "-keyout",
-        "ca.key", "-out", "ca.pem",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=throughline test authority",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
     ]);
     openssl(&[
-        "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "broker.key", "-out", "broker.csr",
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        "broker.key",
+        "-out",
+        "broker.csr",
     ]);
     fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
     openssl(&[
-        "x509", "-req", "-in", "broker.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-        "-extfile", "names", "-out", "broker.crt",
+        "x509",
+        "-req",
+        "-in",
+        "broker.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-extfile",
+        "names",
+        "-out",
+        "broker.crt",
     ]);
-    let all: Vec<String> =
-        ["broker.key", "broker.crt", "ca.pem"].iter().map(|name| fs::read_to_string(folder.join(name)).unwrap()).collect();
+    let all: Vec<String> = ["broker.key", "broker.crt", "ca.pem"]
+        .iter()
+        .map(|name| fs::read_to_string(folder.join(name)).unwrap())
+        .collect();
     fs::write(folder.join("broker.pem"), all.concat()).unwrap();
 }
 
@@ -384,7 +423,8 @@ fn libraries() -> PathBuf {
         target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target")).join("tools/kafka")
     });
     assert!(
-        folder.join("kafka-clients-4.1.0.jar").exists() || glob::glob(&format!("{}/kafka-clients-*.jar", folder.display())).unwrap().next().is_some(),
+        folder.join("kafka-clients-4.1.0.jar").exists()
+            || glob::glob(&format!("{}/kafka-clients-*.jar", folder.display())).unwrap().next().is_some(),
         "Kafka is not in {}: run tests/run, which fetches it with Maven, or set KAFKA_LIBS to the `libs` folder of a release",
         folder.display()
     );

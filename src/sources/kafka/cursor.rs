@@ -49,10 +49,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Topics, Failure> {
         Failure("where the source was cannot be read from the journal: another version wrote it. Go on with that version, or begin anew with another folder (--data)".into())
     })?;
     let topic = |entry: Entry| {
-        let partition = |(number, generation, position)| Partition {
-            position,
-            ..Partition::new(number, generation)
-        };
+        let partition = |(number, generation, position)| Partition { position, ..Partition::new(number, generation) };
         let partitions = entry.partitions.into_iter().map(partition).collect();
         Topic { name: entry.name, id: entry.id, missing: entry.missing, refused: None, partitions }
     };

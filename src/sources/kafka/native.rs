@@ -86,6 +86,8 @@ pub(super) struct Connection {
     /// Always there until it is dropped.
     handles: Option<Handles>,
     request: usize,
+    /// The broker that is asked for topics, where the controller is none of the brokers: so it is in librdkafka's own cluster.
+    asked: Option<i32>,
     batch: Vec<*mut rd::rd_kafka_message_t>,
 }
 
@@ -111,7 +113,7 @@ impl Connection {
         // SAFETY: the client lives in the same struct, and the queues are destroyed before it.
         let (messages, answers) = unsafe { (rd::rd_kafka_queue_new(client), rd::rd_kafka_queue_new(client)) };
         let handles = Handles { topics: HashMap::new(), started: Vec::new(), messages, answers, consumer };
-        Ok(Connection { handles: Some(handles), request: 0, batch: Vec::with_capacity(BATCH_MAX) })
+        Ok(Connection { handles: Some(handles), request: 0, asked: None, batch: Vec::with_capacity(BATCH_MAX) })
     }
 
     fn handles(&self) -> &Handles {
@@ -176,11 +178,28 @@ impl Connection {
         got.0.len()
     }
 
+    /// Waits until a broker has answered for the first time, and finds out whom to ask from then on.
+    pub fn meet(&mut self, topic: &str, wait: Duration) -> bool {
+        let Ok(metadata) = self.handles().consumer.fetch_metadata(Some(topic), wait) else { return false };
+        // SAFETY: the client is alive.
+        let controller = unsafe { rd::rd_kafka_controllerid(self.client(), 0) };
+        let brokers = metadata.brokers();
+        let known = brokers.iter().any(|broker| broker.id() == controller);
+        self.asked = brokers.first().map(|broker| broker.id()).filter(|_| !known);
+        true
+    }
+
     /// Asks for the partitions of topics; a topic must not stand there twice.
     pub fn ask_topics(&mut self, names: &[String]) -> Result<(), String> {
         let names: Vec<CString> = names.iter().map(|name| c_string(name)).collect::<Result<_, _>>()?;
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
         let options = self.options(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
+        if let Some(broker) = self.asked {
+            let mut why = [0 as c_char; 256];
+            // SAFETY: the options are alive, and the buffer is as long as it says.
+            let set = unsafe { rd::rd_kafka_AdminOptions_set_broker(options, broker, why.as_mut_ptr(), why.len()) };
+            debug_assert_eq!(set, rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR);
+        }
         // SAFETY: names and options are copied by the call; client and queue are alive.
         unsafe {
             let topics = rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());

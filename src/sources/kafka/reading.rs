@@ -67,8 +67,9 @@ impl<'o> Reading<'o> {
         known.position = Some(offset + 1);
         known.end = None;
         let generation = known.generation;
-        let part =
-            *known.part.get_or_insert_with(|| intake.part(&part_name(message.topic(), message.partition(), generation)));
+        let part = *known
+            .part
+            .get_or_insert_with(|| intake.part(&part_name(message.topic(), message.partition(), generation)));
         self.topics.all[topic].refused = None;
         self.trouble = None;
         self.hand_over(message, part, intake);

@@ -17,7 +17,7 @@ const ROUND: Duration = Duration::from_millis(200);
 const ROUND_BEHIND: Duration = Duration::from_secs(2);
 /// With patterns each round asks for all topics of the cluster.
 const ROUND_PATTERNS: Duration = Duration::from_secs(1);
-/// For the list of all topics is waited so long, in which nothing else is done.
+/// For the list of all topics, and for the first answer, is waited so long, in which nothing else is done.
 const LIST_WAIT: Duration = Duration::from_secs(1);
 /// A transaction that holds back a proof for so long is told.
 const HELD: Duration = Duration::from_secs(10);
@@ -183,6 +183,9 @@ impl Follower<'_> {
         names.dedup();
         if names.is_empty() {
             return self.place();
+        }
+        if !self.rounds.ever_answered && !self.connection.meet(&names[0], LIST_WAIT) {
+            return Ok(());
         }
         self.connection.ask_topics(&names).map_err(Failure)?;
         self.rounds.phase = Phase::Topics;

@@ -95,7 +95,10 @@ impl Topics {
                 if let Some(index) = self.find(&described.name) {
                     self.all[index].missing = true;
                 }
-                return Look::Bad(format!("the topic `{}` does not exist", described.name));
+                return Look::Bad(format!(
+                    "the topic `{}` does not exist: nothing is concluded until it is made, or its name is corrected",
+                    described.name
+                ));
             }
             Err(RDKafkaErrorCode::TopicAuthorizationFailed) => return Look::Bad(forbidden(&described.name)),
             Err(other) => return Look::Bad(format!("the topic `{}` cannot be read now: {other}", described.name)),

@@ -76,7 +76,10 @@ fn messages_bring_all_that_they_have(server: &Kafka) {
     let seen = records(&said);
     let names: Vec<_> = seen[0].headers.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(names, ["trace=t-1", "empty=", "trace=t-2"]);
-    assert_eq!((seen[0].key.as_deref(), seen[0].stream.as_deref(), &*seen[0].part), (Some("k-1"), Some("all"), "all/0"));
+    assert_eq!(
+        (seen[0].key.as_deref(), seen[0].stream.as_deref(), &*seen[0].part),
+        (Some("k-1"), Some("all"), "all/0")
+    );
     assert_eq!(seen[0].time, Some(Time(1_700_000_000_123_000_000)));
     assert_eq!((&*seen[1].payload, seen[1].op.as_deref()), ("null", Some("delete")), "a tombstone");
     assert_eq!((&*seen[2].payload, seen[2].op.as_deref()), ("", None), "nothing is no tombstone");

@@ -54,12 +54,17 @@ fn an_open_transaction_holds_back_the_proof_and_is_shown() {
     let begun = now();
     all.until("all of it", |said| ids(said).len() == 3 && newest_proof(said) > Some(begun));
     committed.until("the other partition", |said| ids(said) == [3]);
-    let told = |said: &Said| matches!(said, Said::Trouble(why) if why.contains("open/0") && why.contains("transaction"));
+    let told =
+        |said: &Said| matches!(said, Said::Trouble(why) if why.contains("open/0") && why.contains("transaction"));
     let said = committed.until("the trouble", |said| said.iter().any(told));
     assert!(newest_proof(&said) < Some(begun), "what the transaction commits will have happened before");
     producer.abort_transaction(PATIENCE).unwrap();
     let said = committed.until("a proof", |said| newest_proof(said) > Some(begun));
-    assert_eq!(ids(&said).into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([2, 3]), "what was aborted was never there");
+    assert_eq!(
+        ids(&said).into_iter().collect::<BTreeSet<_>>(),
+        BTreeSet::from([2, 3]),
+        "what was aborted was never there"
+    );
     committed.stop();
     all.stop();
 }
