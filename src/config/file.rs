@@ -23,7 +23,8 @@ pub(super) fn config(
     let carries = [("messages", Carries::Messages), ("rows", Carries::Rows), ("lines", Carries::Lines)];
     let carries = fields.choice("carries", &carries).unwrap_or(Carries::Lines);
     // Without a word on it, the lines of one file were stamped by one clock.
-    let defaults = Defaults { lateness: Lateness::Span(Span::ZERO), carries, clock: Clock::PerPart };
+    let lateness = Lateness::Span(Span::ZERO);
+    let defaults = Defaults { lateness, carries, clock: Clock::PerPart, resolution: Span::ZERO };
     let tap = path.map(|path| Tap::File { path: resolved(&path.value, folder) });
     source::config(name, tap, decoding, &defaults, fields, diagnostics)
 }

@@ -2,7 +2,7 @@
 
 use super::outputs::{self, Outputs};
 use super::variables::{self, Environment};
-use super::{Config, SourceConfig, file, flows, postgres, sqlite};
+use super::{Config, SourceConfig, file, flows, kafka, postgres, sqlite};
 use crate::flow::SourceInfo;
 use crate::flow::diagnostic::{Diagnostic, Diagnostics, Document, Problem};
 use crate::flow::fields::{self, Fields};
@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 const CLOCK_SKEW: Span = Span::seconds(5);
 
 /// Types of sources that a later version will know.
-const LATER: [&str; 6] = ["kafka", "rabbitmq", "mysql", "redis", "otlp", "http"];
+const LATER: [&str; 5] = ["rabbitmq", "mysql", "redis", "otlp", "http"];
 /// Types of sources that this version knows.
-const KNOWN: [&str; 3] = ["file", "postgres", "sqlite"];
+const KNOWN: [&str; 4] = ["file", "kafka", "postgres", "sqlite"];
 
 /// What a file says, mistakes and all.
 #[derive(Debug)]
@@ -136,46 +136,38 @@ fn source(entry: &Entry, folder: &Path, clock_skew: Span, diagnostics: &Diagnost
     let fields = Fields::new(&entry.value, &what, diagnostics)?;
     fields.required("type", "`type: file` reads recordings")?;
     let kind = fields.text("type")?;
-    match kind.value.as_str() {
-        "file" => {
-            let source = file::config(name, &fields, folder, diagnostics);
-            fields.finish();
-            source
-        }
-        "postgres" => {
-            let source = postgres::config(name, &fields, clock_skew, diagnostics);
-            fields.finish();
-            source
-        }
-        "sqlite" => {
-            let source = sqlite::config(name, &fields, folder, clock_skew, diagnostics);
-            fields.finish();
-            source
-        }
+    let source = match kind.value.as_str() {
+        "file" => file::config(name, &fields, folder, diagnostics),
+        "kafka" => kafka::config(name, &fields, folder, diagnostics),
+        "postgres" => postgres::config(name, &fields, clock_skew, diagnostics),
+        "sqlite" => sqlite::config(name, &fields, folder, clock_skew, diagnostics),
         later if LATER.contains(&later) => {
             let message = format!("sources of type `{later}` are not in this version");
             Problem::error("not-in-this-version", kind.place, message)
                 .help("`type: file` reads a recording of it: one JSON document a line, CSV, logfmt or a log")
                 .report(diagnostics);
-            None
+            return None;
         }
         other => {
             let known = LATER.into_iter().chain(KNOWN);
             Problem::error("unknown-value", kind.place, format!("there is no source type `{other}`"))
                 .suggest(other, known)
                 .report(diagnostics);
-            None
+            return None;
         }
-    }
+    };
+    fields.finish();
+    source
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::outputs::Listen;
-    use crate::config::schema;
+    use crate::config::{Tap, schema};
     use crate::flow::format::{Format, Lateness};
     use crate::model::verdict::Severity;
+    use crate::sources::kafka::Mechanism;
     use crate::sources::live::Start;
     use std::fmt::Write;
 
@@ -246,6 +238,29 @@ sources:
   events: {type: file, path: "${EVENTS}", format: json, time: body.ts}
 "#;
 
+    const KAFKA: &str = r#"
+flows: [order.yaml]
+sources:
+  events:
+    type: kafka
+    brokers: ["kafka-1:9092", "kafka-2:9092"]
+    topics: [orders, '^shop\.']
+    isolation: read_uncommitted
+    security:
+      protocol: sasl_ssl
+      mechanism: scram-sha-512
+      username: watcher
+      password: "${SECRET:-s3cret}"
+      ca: ca.pem
+      certificate: me.pem
+      key: me.key
+      key_password: s3cret
+    format: text
+    start: earliest
+    lateness: 10s
+  plain: {type: kafka, brokers: "kafka:9092", topics: payments}
+"#;
+
     #[test]
     fn every_option_of_a_recording_is_read() {
         let config = good(FULL);
@@ -302,6 +317,44 @@ sources:
     }
 
     #[test]
+    fn every_option_of_topics_is_read() {
+        let config = good(KAFKA);
+        let [events, plain] = &config.sources[..] else { panic!("two sources") };
+        let (Tap::Kafka(full), Tap::Kafka(short)) = (&events.tap, &plain.tap) else { panic!("both are topics") };
+        assert_eq!((&*full.brokers, &full.topics[..]), ("kafka-1:9092,kafka-2:9092", &["orders".to_owned()][..]));
+        assert!(full.patterns[0].is_match("shop.returns") && !full.committed && full.no_payload.is_empty());
+        let security = &full.security;
+        let (mechanism, user, _) = security.sasl.as_ref().unwrap();
+        assert_eq!((*mechanism, &**user, security.tls), (Mechanism::ScramSha512, "watcher", true));
+        assert!(security.ca.as_ref().unwrap().ends_with("/ca.pem") && security.certificate.is_some());
+        assert!(!format!("{config:?}").contains("s3cret"), "a secret is never shown");
+        assert_eq!((events.start, events.pacing.lateness), (Start::Beginning, Lateness::Span(Span::seconds(10))));
+        assert!(short.committed && short.security.sasl.is_none() && short.no_payload == b"null");
+        assert_eq!((plain.start, plain.pacing.lateness), (Start::Latest, Lateness::Span(Span::seconds(5))));
+        assert_eq!((plain.clock, plain.carries, plain.resolution), (Clock::Many, Carries::Messages, Span(1_000_000)));
+        assert!(matches!(plain.decoding.format, Format::Json) && plain.decoding.stamped);
+    }
+
+    #[test]
+    fn mistakes_of_topics_are_told_with_place_and_remedy() {
+        insta::assert_snapshot!(mistakes(
+            r#"flows: order.yaml
+sources:
+  empty: {type: kafka}
+  events:
+    type: kafka
+    brokers: kafka:9092
+    topics: ["shop/orders", "^(x"]
+    isolation: committed
+    format: csv
+    group: watchers
+    security: {protocol: ssl, mechanism: plain, username: me, certificate: me.pem, user: me}
+  sasl: {type: kafka, brokers: "k:9092", topics: [a], security: {mechanism: scram, username: me}}
+"#
+        ));
+    }
+
+    #[test]
     fn all_mistakes_are_told_at_once_with_place_and_remedy() {
         insta::assert_snapshot!(mistakes(
             r#"flows: floes/
@@ -319,7 +372,7 @@ sources:
     time_format: hours
     parse: [{from: body.a}, {from: body.b, json: body.c, into: body}, {from: body.d, regex: "(x"}, {from: body.e, regex: x}]
     gaps: [{from: 2023-01-29T08:50:00Z}, {from: 2023-01-30, to: 2023-01-29}, {from: monday, to: 2023-01-29}]
-  events_kafka: {type: kafka, brokers: "kafka:9092", topics: [orders]}
+  queue: {type: rabbitmq, url: "amqp://rabbit", queues: [orders]}
   other: {type: kafak}
   untyped: {path: a.jsonl}
 "#
@@ -343,11 +396,16 @@ sources:
     #[test]
     fn the_schema_knows_what_the_loader_reads() {
         let schema = schema::schema();
-        let full = json(FULL);
+        let (full, kafka) = (json(FULL), json(KAFKA));
         jsonschema::validate(&schema, &full).unwrap();
-        let known = schema["properties"]["sources"]["additionalProperties"]["properties"].as_object().unwrap();
-        for option in known.keys() {
-            assert!(["app", "log"].iter().any(|source| full["sources"][source].get(option).is_some()), "{option}");
+        jsonschema::validate(&schema, &kafka).unwrap();
+        let types = schema["properties"]["sources"]["additionalProperties"]["oneOf"].as_array().unwrap();
+        let used = |option: &str| {
+            let sources = [&full, &kafka].map(|document| document["sources"].as_object().unwrap().values());
+            sources.into_iter().flatten().any(|source| source.get(option).is_some())
+        };
+        for option in types.iter().flat_map(|kind| kind["properties"].as_object().unwrap().keys()) {
+            assert!(used(option), "{option}");
         }
         let mut wrong = full.clone();
         wrong["sources"]["events"]["tme"] = "body.ts".into();

@@ -10,6 +10,7 @@
 mod decoding;
 mod file;
 pub mod flows;
+mod kafka;
 mod load;
 pub mod moment;
 pub mod outputs;
@@ -27,6 +28,7 @@ use crate::flow::format::{Decoding, Format, Lateness, Pacing};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::{Span, Time};
 use crate::sources::file::Framing;
+use crate::sources::kafka::Options as KafkaOptions;
 use crate::sources::live::Start;
 use std::path::PathBuf;
 
@@ -78,6 +80,8 @@ pub enum Tap {
         /// A path or a glob, resolved against the folder of the configuration.
         path: String,
     },
+    /// Topics of Kafka. Where to start, and the skew of clocks, are told when it is opened.
+    Kafka(Box<KafkaOptions>),
     /// Tables of a PostgreSQL database.
     Postgres(crate::sources::postgres::Options),
     /// Tables of an SQLite database.
@@ -89,7 +93,7 @@ impl Tap {
     pub fn files(&self) -> Option<&str> {
         match self {
             Tap::File { path } => Some(path),
-            Tap::Postgres(_) | Tap::Sqlite(_) => None,
+            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Sqlite(_) => None,
         }
     }
 }

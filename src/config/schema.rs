@@ -40,7 +40,7 @@ pub fn schema() -> Value {
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": "^[\\p{L}\\p{N}_-]+$"},
-                "additionalProperties": file()
+                "additionalProperties": {"oneOf": [file(), kafka()]}
             }
         }
     })
@@ -63,34 +63,86 @@ fn choice(description: &str, choices: &[&str]) -> Value {
     json!({"description": description, "enum": choices})
 }
 
+fn texts(description: &str) -> Value {
+    json!({"description": description, "oneOf": [
+        {"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    ]})
+}
+
 fn text(description: &str) -> Value {
     json!({"description": description, "type": "string"})
 }
 
-fn file() -> Value {
+/// A type of source: what it needs, its own options, and those that all types share.
+fn source(kind: &str, required: &[&str], own: Value) -> Value {
+    let (Value::Object(mut properties), Value::Object(shared)) = (own, shared()) else {
+        unreachable!("both are written as maps");
+    };
+    for (name, option) in shared {
+        properties.entry(name).or_insert(option);
+    }
+    properties.insert("type".into(), json!({"description": "What kind of system it is.", "const": kind}));
+    json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties})
+}
+
+/// The options of every type.
+fn shared() -> Value {
     json!({
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["type", "path", "format"],
-        "properties": {
-            "type": choice("What kind of system. `file` is a recording.", &["file"]),
+        "pattern": text("Of `format: regex`: the expression; its named groups are the fields."),
+        "time": path("Where the event time stands: RFC 3339, epoch seconds to nanoseconds, or as `time_format` says."),
+        "time_format": text("How a time in text is written, where it is not RFC 3339 (strftime)."),
+        "zone": text("The zone of times that name none, such as Europe/Berlin. Default: UTC."),
+        "key": path("Where the record's own key stands, in a dump of a keyed system."),
+        "op": path("Where the kind of change stands (insert, update, delete), in a dump of a change stream."),
+        "parse": {
+            "description": "Further decoding of parts of a record, in order.",
+            "type": "array",
+            "items": parse_rule()
+        },
+        "decode": choice(
+            "Validate each record whole (`strict`), or up to the last field that is needed (`needed`, the default).",
+            &["needed", "strict"]
+        ),
+        "undecodable": choice(
+            "Whether a record that cannot be read leaves a gap. Default: `gap` for structured formats, `skip` for \
+             `regex` and `text`.",
+            &["gap", "skip"]
+        ),
+        "clock": choice(
+            "Whose clock stamped the records: one, or those of many hosts. Default: one clock a file, many of a topic.",
+            &["one", "many"]
+        ),
+        "resolution": duration("The unit that times are rounded to. Default: they are exact; of a topic's own times, 1ms."),
+        "gaps": {
+            "description": "Known holes, both ends included.",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["from", "to"],
+                "properties": {"from": text("Where it begins."), "to": text("Where it ends.")}
+            }
+        },
+        "silence": duration("Having said nothing for longer than this is a gap."),
+        "redact": {
+            "description": "Paths whose values are never stored, shown or sent.",
+            "anyOf": [path("A path."), {"type": "array", "items": path("A path."), "minItems": 1}]
+        },
+        "jump_max": duration("A time further than this from its neighbours must be confirmed by a second record. Default: 1d.")
+    })
+}
+
+fn file() -> Value {
+    source(
+        "file",
+        &["type", "path", "format"],
+        json!({
             "path": text("A file, or several by a glob; relative to the configuration. Compressed (gzip, zstd) or not."),
             "format": choice(
                 "How a record is written; `document`: a whole file is one record.",
                 &["json", "csv", "logfmt", "regex", "text", "document"]
             ),
-            "pattern": text("Of `format: regex`: the expression; its named groups are the fields."),
             "delimiter": text("Of `format: csv`: the character between columns, or `tab`. Default: a comma."),
-            "time": path("Where the event time stands: RFC 3339, epoch seconds to nanoseconds, or as `time_format` says."),
-            "time_format": text("How a time in text is written, where it is not RFC 3339 (strftime)."),
-            "zone": text("The zone of times that name none, such as Europe/Berlin. Default: UTC."),
-            "key": path("Where the record's own key stands, in a dump of a keyed system."),
-            "op": path("Where the kind of change stands (insert, update, delete), in a dump of a change stream."),
-            "parse": {
-                "description": "Further decoding of parts of a record, in order.",
-                "type": "array",
-                "items": parse_rule()
-            },
             "lateness": {
                 "description": "The longest span from an event's time to its standing in the file, or `end`: in no order \
                                 of time at all. Default: 0.",
@@ -100,40 +152,53 @@ fn file() -> Value {
                 "Where `run` begins when it follows the files for the first time: `latest` (the default), with what is \
                  written from then on, `beginning`, or a moment."
             ),
-            "decode": choice(
-                "Validate each record whole (`strict`), or up to the last field that is needed (`needed`, the default).",
-                &["needed", "strict"]
-            ),
-            "undecodable": choice(
-                "Whether a record that cannot be read leaves a gap. Default: `gap` for structured formats, `skip` for \
-                 `regex` and `text`.",
-                &["gap", "skip"]
-            ),
-            "clock": choice(
-                "Whose clock stamped the records: one, or those of many hosts. Default: one clock a file.",
-                &["one", "many"]
-            ),
-            "resolution": duration("The unit that times are rounded to. Default: they are exact."),
-            "gaps": {
-                "description": "Known holes, both ends included.",
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "additionalProperties": false,
-                    "required": ["from", "to"],
-                    "properties": {"from": text("Where it begins."), "to": text("Where it ends.")}
-                }
-            },
-            "silence": duration("Having said nothing for longer than this is a gap."),
             "carries": choice(
                 "What it is a recording of; decides between a lost message and a missing step. Default: lines.",
                 &["messages", "rows", "lines"]
+            )
+        }),
+    )
+}
+
+fn kafka() -> Value {
+    source(
+        "kafka",
+        &["type", "brokers", "topics"],
+        json!({
+            "brokers": texts("Where to begin: `host:port`, several in a list or by commas."),
+            "topics": texts("Topics that are followed, by name; one that begins with `^` is an expression that names must match."),
+            "isolation": choice(
+                "Whether what is not committed is read as well. Default: read_committed.",
+                &["read_committed", "read_uncommitted"]
             ),
-            "redact": {
-                "description": "Paths whose values are never stored, shown or sent.",
-                "anyOf": [path("A path."), {"type": "array", "items": path("A path."), "minItems": 1}]
-            },
-            "jump_max": duration("A time further than this from its neighbours must be confirmed by a second record. Default: 1d.")
+            "security": security(),
+            "format": choice("How a message is written. Default: json.", &["json", "logfmt", "regex", "text", "document"]),
+            "lateness": duration("The longest span from a message's time to its being visible in the topic. Default: 5s."),
+            "start": text(
+                "Where `run` begins when it follows the topics for the first time: `latest` (the default), with what is \
+                 written from then on, `earliest`, or a moment."
+            )
+        }),
+    )
+}
+
+fn security() -> Value {
+    json!({
+        "description": "How to get in.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "protocol": choice(
+                "As Kafka calls it. Default: sasl_ssl with a `mechanism`, else ssl.",
+                &["ssl", "sasl_ssl", "sasl_plaintext"]
+            ),
+            "mechanism": choice("How the user is known.", &["plain", "scram-sha-256", "scram-sha-512"]),
+            "username": text("The user."),
+            "password": text("Its password; better a variable: `${KAFKA_PASSWORD}`."),
+            "ca": text("The file of the authorities that are trusted (PEM). Default: those of the machine."),
+            "certificate": text("The file of the client's certificate (PEM)."),
+            "key": text("The file of its private key (PEM)."),
+            "key_password": text("The password of the private key.")
         }
     })
 }

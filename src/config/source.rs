@@ -21,6 +21,8 @@ pub(super) struct Defaults {
     pub carries: Carries,
     /// Whose clock stamps its records.
     pub clock: Clock,
+    /// The unit its times are rounded to; zero where they are exact.
+    pub resolution: Span,
 }
 
 /// The options that all types share; all are asked for, so that what is left is unknown.
@@ -44,7 +46,7 @@ pub(super) fn config(
     let gaps = gaps(fields, zone, diagnostics);
     let clock = fields.choice("clock", &[("one", Clock::One), ("many", Clock::Many)]).unwrap_or(defaults.clock);
     let start = start(fields, zone, diagnostics).unwrap_or_default();
-    let resolution = fields.duration("resolution").map_or(Span::ZERO, |span| span.value);
+    let resolution = fields.duration("resolution").map_or(defaults.resolution, |span| span.value);
     Some(SourceConfig {
         name: name.to_owned(),
         tap: tap?,

@@ -41,6 +41,7 @@ pub(super) fn config(
         carries: Carries::Rows,
         // Columns may have been filled by any host; what has none is stamped by the database.
         clock: if stamped { Clock::Many } else { Clock::One },
+        resolution: Span::ZERO,
     };
     let decoding = decoding::rows(fields, diagnostics);
     // The tap needs what is declared of the source, and the source its tap: so it is made in two steps.

@@ -2,11 +2,13 @@
 //!
 //! [`mod@file`] reads recordings, plain, compressed or piped, cut into records with the places where they stand, and
 //! follows logs.
+//! [`kafka`] follows topics.
 //! [`live`] is the contract of those that follow a system for as long as it runs.
 //! [`mod@postgres`] and [`mod@sqlite`] read databases; [`tables`] is what polling them has in common.
 //! What a record means is none of a source's business; extract decodes it.
 
 pub mod file;
+pub mod kafka;
 pub mod live;
 pub mod postgres;
 pub mod secret;

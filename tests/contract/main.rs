@@ -12,6 +12,7 @@
 #[path = "../servers/mod.rs"]
 mod servers;
 
+mod kafka;
 mod logs;
 mod suite;
 mod system;

@@ -6,7 +6,9 @@
 // Each test program starts only some of them.
 #![allow(dead_code)]
 
+pub mod kafka;
 pub mod postgres;
+pub mod proxy;
 
 use std::net::TcpListener;
 use std::process::{Child, Command};

@@ -30,6 +30,7 @@ use crate::findings::store::Store;
 use crate::journal::Sequence;
 use crate::model::time::Span;
 use crate::sources::file::follow::{Follow, Options};
+use crate::sources::kafka::{self, Kafka};
 use crate::sources::live::{Source, Stopped};
 use crate::sources::{postgres, sqlite};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -165,6 +166,10 @@ fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
         Tap::File { path } => {
             let (path, framing, start) = (path.clone(), config.framing(), config.start);
             Box::new(Follow::new(Options { path, framing, begins: None, start, clock_skew }))
+        }
+        Tap::Kafka(options) => {
+            let options = kafka::Options::clone(options);
+            Box::new(Kafka::new(kafka::Options { start: config.start, clock_skew, ..options }))
         }
         Tap::Postgres(options) => Box::new(postgres::Poll::new(options.clone())),
         Tap::Sqlite(options) => Box::new(sqlite::Poll::new(options.clone())),
