@@ -2,8 +2,10 @@
 //!
 //! [`mod@file`] reads recordings, plain, compressed or piped, cut into records with the places where they stand, and
 //! follows logs.
+//! [`mod@postgres`] follows tables.
 //! [`live`] is the contract of those that follow a system for as long as it runs.
 //! What a record means is none of a source's business; extract decodes it.
 
 pub mod file;
 pub mod live;
+pub mod postgres;

@@ -13,6 +13,7 @@
 mod servers;
 
 mod logs;
+mod postgres_changes;
 mod suite;
 mod system;
 mod watch;

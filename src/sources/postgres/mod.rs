@@ -1,0 +1,3 @@
+//! PostgreSQL: [`changes`] follows its log of changes.
+
+pub mod changes;

@@ -1,0 +1,1 @@
+//! What comes of rows: values, operations, keys.
