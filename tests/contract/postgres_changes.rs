@@ -10,6 +10,10 @@ use throughline::sources::postgres::changes::{Changes, Options, Table};
 
 #[path = "postgres_changes/rows.rs"]
 mod rows;
+#[path = "postgres_changes/random.rs"]
+mod random;
+#[path = "postgres_changes/slots.rs"]
+mod slots;
 
 /// What is needed of a server, and of the user that watches it.
 const SETTINGS: [&str; 3] = ["wal_level=logical", "max_replication_slots=8", "max_slot_wal_keep_size='2GB'"];

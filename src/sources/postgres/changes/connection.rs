@@ -10,10 +10,14 @@ use std::time::{Duration, Instant};
 
 /// Connects to the database.
 pub(super) async fn connect(options: &Options, intake: &mut dyn Intake) -> Result<PgConnection, Halt> {
-    let url = PgConnectOptions::from_str(&options.url).map_err(|error| {
+    let unreadable = |why: &str| {
         let form = "it is written as `postgres://user:password@host:5432/database`";
-        Halt::failed(format!("the address of the database cannot be read: {error}; {form}"))
-    })?;
+        Halt::failed(format!("the address of the database cannot be read: {why}; {form}"))
+    };
+    if !["postgres://", "postgresql://"].iter().any(|scheme| options.url.starts_with(scheme)) {
+        return Err(unreadable("it does not begin with `postgres://`"));
+    }
+    let url = PgConnectOptions::from_str(&options.url).map_err(|error| unreadable(&explain(&error)))?;
     let place = format!("{}:{}/{}", url.get_host(), url.get_port(), url.get_database().unwrap_or_default());
     // Whatever the database or the role says: the texts of values are what `types` reads, and nothing is written.
     let settings = [

@@ -82,7 +82,9 @@ impl Following<'_> {
             let mut worked = Duration::ZERO;
             if end.flushed > self.read {
                 let upto = end.flushed.min(Lsn(self.read.0 + WAL_READ_MAX));
+                let before = self.reader.hand.cursor.lsn;
                 worked = self.take(upto).await?;
+                self.slot.untouched(before, &mut self.side, self.reader.hand.intake).await?;
                 self.read = upto;
                 let hand = &mut self.reader.hand;
                 (hand.cursor.lsn, hand.cursor.whole) = (hand.cursor.lsn.max(upto), hand.cursor.given);

@@ -85,7 +85,7 @@ impl FromRow<'_, PgRow> for Found {
     }
 }
 
-const FIND: &str = "
+const FIND: &str = "\
     select c.oid::int8 as id, n.nspname::text as schema, c.relname::text as relation, c.relkind::text as kind,
            c.relreplident::text as identity,
            has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable,

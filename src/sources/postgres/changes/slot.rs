@@ -52,6 +52,10 @@ pub(super) async fn open(
     main: &mut PgConnection,
     intake: &mut dyn Intake,
 ) -> Result<Opened, Halt> {
+    // A server that is waiting, or decoding, sees that nobody listens any more, and lets go of the slot.
+    let look = "select set_config('client_connection_check_interval', '2s', false)
+                where current_setting('server_version_num')::int >= 140000";
+    within(intake, ANSWERS_WITHIN, "the connection does not answer", sqlx::query(look).execute(&mut *main)).await?;
     let Some(name) = &options.slot else {
         let question = sqlx::query_scalar::<_, i32>("select pg_backend_pid()").fetch_one(&mut *main);
         let pid = within(intake, ANSWERS_WITHIN, "the connection does not answer", question).await?;
@@ -60,6 +64,7 @@ pub(super) async fn open(
         return Ok(Opened { slot, hole: cursor.map(|_| why.to_owned()) });
     };
     bounded(name, main, intake).await?;
+    alone(name, main, intake).await?;
     let Some(known) = known(name, main, intake).await? else {
         let slot = create(name, true, main, intake).await?;
         return Ok(Opened { slot, hole: cursor.map(|_| format!("the slot `{name}` was dropped")) });
@@ -104,6 +109,23 @@ async fn bounded(name: &str, main: &mut PgConnection, intake: &mut dyn Intake) -
     )))
 }
 
+/// Refuses a slot that another reader like this one has: each would take from the other.
+async fn alone(name: &str, main: &mut PgConnection, intake: &mut dyn Intake) -> Result<(), Halt> {
+    let question = sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock(hashtext('throughline'), hashtext($1))");
+    let question = question.bind(name).fetch_one(main);
+    if within(intake, ANSWERS_WITHIN, "the slot's reader cannot be looked up", question).await? {
+        return Ok(());
+    }
+    Err(taken(name, "another throughline"))
+}
+
+fn taken(name: &str, reader: &str) -> Halt {
+    Halt::failed(format!(
+        "the slot `{name}` is being read by {reader}, and a slot has one reader: give `slot` another name, or end the \
+         other reader"
+    ))
+}
+
 async fn known(name: &str, main: &mut PgConnection, intake: &mut dyn Intake) -> Result<Option<Known>, Halt> {
     let question = sqlx::query_as::<_, Known>(
         "select plugin::text, database::text, current_database()::text as here, active_pid as holder,
@@ -123,10 +145,7 @@ fn foreign(name: &str, known: &Known) -> Result<(), Halt> {
         return Err(Halt::failed(format!("the slot `{name}` is for {of}{within}; give `slot` another name")));
     }
     if let Some(pid) = known.holder {
-        return Err(Halt::failed(format!(
-            "the slot `{name}` is being read by process {pid}; one reader has one slot: give `slot` another name, or end \
-             the other reader"
-        )));
+        return Err(taken(name, &format!("process {pid}")));
     }
     Ok(())
 }
@@ -168,6 +187,18 @@ fn refused(name: &str, error: &sqlx::Error) -> Halt {
 }
 
 impl Slot {
+    /// Fails where somebody else has read from a permanent slot beyond what has been handed over.
+    pub async fn untouched(&self, handed_over: Lsn, side: &mut PgConnection, intake: &mut dyn Intake) -> Result<(), Halt> {
+        if !self.permanent {
+            return Ok(());
+        }
+        let confirmed = known(&self.name, side, intake).await?.and_then(|known| known.confirmed);
+        match confirmed {
+            Some(confirmed) if Lsn(confirmed as u64) <= handed_over => Ok(()),
+            _ => Err(Halt::failed(format!("the slot `{}` was read or dropped by somebody else", self.name))),
+        }
+    }
+
     /// Lets the server forget what lies before a place.
     pub async fn advance(&mut self, to: Lsn, main: &mut PgConnection, intake: &mut dyn Intake) -> Result<(), Halt> {
         if to <= self.confirmed {
