@@ -8,10 +8,10 @@ use super::watch::Seen;
 use throughline::sources::live::{Source, Start};
 use throughline::sources::postgres::changes::{Changes, Options, Table};
 
-#[path = "postgres_changes/rows.rs"]
-mod rows;
 #[path = "postgres_changes/random.rs"]
 mod random;
+#[path = "postgres_changes/rows.rs"]
+mod rows;
 #[path = "postgres_changes/slots.rs"]
 mod slots;
 

@@ -4,8 +4,8 @@ use super::{TABLES, options, server};
 use crate::servers::postgres::Postgres;
 use crate::watch::{Place, Said, Seen, Watch};
 use throughline::model::time::Time;
-use throughline::sources::postgres::changes::{Changes, Options, Table};
 use throughline::sources::live::Start;
+use throughline::sources::postgres::changes::{Changes, Options, Table};
 
 fn watch(options: Options) -> Watch {
     Watch::start(Box::new(Changes::new(options)), Place::default())
@@ -232,7 +232,8 @@ fn commits_stamp_their_rows_and_the_log_numbers_them() {
     let server = server();
     let watch = watch(options(server.port, &TABLES));
     watch.until_caught_up();
-    let clock = || server.sql("postgres", "select (extract(epoch from clock_timestamp()) * 1e6)::int8").parse::<i64>().unwrap();
+    let clock =
+        || server.sql("postgres", "select (extract(epoch from clock_timestamp()) * 1e6)::int8").parse::<i64>().unwrap();
     let before = clock();
     server.sql("postgres", "begin; insert into events values (1), (2); insert into others values (1); commit");
     let after = clock();

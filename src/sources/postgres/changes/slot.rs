@@ -188,7 +188,12 @@ fn refused(name: &str, error: &sqlx::Error) -> Halt {
 
 impl Slot {
     /// Fails where somebody else has read from a permanent slot beyond what has been handed over.
-    pub async fn untouched(&self, handed_over: Lsn, side: &mut PgConnection, intake: &mut dyn Intake) -> Result<(), Halt> {
+    pub async fn untouched(
+        &self,
+        handed_over: Lsn,
+        side: &mut PgConnection,
+        intake: &mut dyn Intake,
+    ) -> Result<(), Halt> {
         if !self.permanent {
             return Ok(());
         }
