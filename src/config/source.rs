@@ -56,6 +56,7 @@ pub(super) fn config(
         clock,
         resolution,
         skips_versions: false,
+        captures_changes: false,
     })
 }
 
