@@ -119,6 +119,7 @@ fn unknown(name: &str) -> SourceInfo {
         lateness: Span::ZERO,
         lateness_end: false,
         skips_versions: false,
+        captures_changes: false,
         has_time: true,
         default_dedupe_is_position: false,
         retention: None,

@@ -70,6 +70,8 @@ pub struct SourceConfig {
     pub resolution: Span,
     /// It may skip versions of a row, and shows no deletes (polling).
     pub skips_versions: bool,
+    /// It tells every change of a row, deletes by the row's key alone (change capture).
+    pub captures_changes: bool,
 }
 
 /// How a system is reached: one variant a type of source.
@@ -122,6 +124,7 @@ impl SourceConfig {
             },
             lateness_end: pacing.lateness == Lateness::End,
             skips_versions: self.skips_versions,
+            captures_changes: self.captures_changes,
             has_time: decoding.time.is_some() || decoding.stamped,
             default_dedupe_is_position: !decoding.key_is_identity,
             retention: None,

@@ -50,11 +50,15 @@ impl Taking {
         let mut pull = |expr: &Expr| Pull::new(expr, step, each, places, redactions);
         let exprs = step.keys.iter().flat_map(|(name, exprs)| exprs.iter().map(|expr| (*name, expr)));
         let exprs: Vec<_> = exprs.collect();
-        let dedupe_key = match &step.dedupe_by {
-            Some(Expr::Path(path)) => exprs.iter().position(|(_, e)| matches!(e, Expr::Path(p) if p == path)),
+        let own_path = Path { root: Root::Key, segments: Vec::new() };
+        let told_by = match &step.dedupe_by {
+            Some(Expr::Path(path)) => Some(path),
+            None if identity && each.is_none() => Some(&own_path),
             _ => None,
         };
-        let own_key = Expr::Path(Path { root: Root::Key, segments: Vec::new() });
+        let dedupe_key =
+            told_by.and_then(|path| exprs.iter().position(|(_, e)| matches!(e, Expr::Path(p) if p == path)));
+        let own_key = Expr::Path(own_path.clone());
         Taking {
             lane,
             flow,

@@ -33,8 +33,8 @@ const STEPS: &str = r#"
     key: {payment_id: body.payment_id}
 "#;
 
-fn plan(steps: &str) -> Arc<Plan> {
-    let source = SourceInfo {
+fn events() -> SourceInfo {
+    SourceInfo {
         name: "events".to_owned(),
         carries: Carries::Lines,
         clock: Clock::One,
@@ -42,10 +42,15 @@ fn plan(steps: &str) -> Arc<Plan> {
         lateness: Span::ZERO,
         lateness_end: false,
         skips_versions: false,
+        captures_changes: false,
         has_time: true,
         default_dedupe_is_position: true,
         retention: None,
-    };
+    }
+}
+
+fn plan(steps: &str) -> Arc<Plan> {
+    let source = events();
     let text = format!("flow: order\nkey: order_id\nsteps:{steps}");
     let document = Document { path: "order.yaml".into(), text };
     let (plan, found) = compile_flows(&[document], &[source], Span::ZERO);
@@ -466,4 +471,30 @@ fn a_record_whose_elements_make_too_much_is_undecodable_as_a_whole() {
     assert_eq!(keys, ["1", "0", "1", "2", "0", "1"]);
     batch.clear();
     assert!(batch.is_empty() && !batch.is_full());
+}
+
+#[test]
+fn a_row_of_a_captured_table_has_its_own_key_as_well() {
+    let text = "flow: order\nkey: number\nsteps:\n  ordered: {from: events.orders, key: {number: row.number}}\n  gone: \
+                {from: events.orders, when: op == \"delete\", keep: {op: op}}\n";
+    let document = Document { path: "order.yaml".into(), text: text.into() };
+    let (plan, _) = compile_flows(&[document], &[SourceInfo { captures_changes: true, ..events() }], Span::ZERO);
+    let plan = Arc::new(plan.unwrap());
+    let decoding = Decoding { time: None, stamped: true, key_is_identity: true, ..lines() };
+    let mut extractor = Extractor::new(slice::from_ref(&plan), "events", &decoding);
+    let mut told = |stream, op, key, payload: &str| {
+        let attributes = Attributes { stream: Some(stream), key, op: Some(op), time: Some(Time(1)), headers: &[] };
+        let position = Position { part: 0, offset: 7, element: 0 };
+        let record = Record { payload: payload.as_bytes(), position, ingest: Time(1), part: stream, attributes };
+        let mut batch = Batch::default();
+        extractor.record(&record, Time(2), slice::from_mut(&mut batch)).unwrap();
+        batch.entries().iter().map(|entry| observation(&plan, &batch, entry)).collect::<Vec<_>>()
+    };
+    let row = r#"{"id":5,"number":"A-5"}"#;
+    assert_eq!(told("orders", "insert", Some("5"), row), ["ordered number=A-5 @events.orders=5 by key 1"]);
+    assert_eq!(told("orders", "delete", Some("5"), r#"{"id":5}"#), [r#"gone @events.orders=5 by key 0 op:"delete""#]);
+    assert_eq!(told("orders", "truncate", None, "{}"), [""; 0]);
+    assert_eq!(told("customers", "insert", Some("5"), row), [""; 0]);
+    let composite = told("orders", "delete", Some(r#"["eu",5]"#), "{}");
+    assert_eq!(composite, [r#"gone @events.orders=["eu",5] by key 0 op:"delete""#]);
 }

@@ -30,6 +30,9 @@ pub struct SourceInfo {
     pub lateness_end: bool,
     /// It may skip versions of a row, and shows no deletes (polling).
     pub skips_versions: bool,
+    /// It tells every change of a row, and says by the row's key which one it is of: a delete says no more than that
+    /// (change capture).
+    pub captures_changes: bool,
     /// Its records have an event time without a step's `time`.
     pub has_time: bool,
     /// Without a `dedupe_by`, each of its records is an effect of its own.

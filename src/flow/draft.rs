@@ -3,7 +3,7 @@
 use super::compile::SourceInfo;
 use super::diagnostic::{Diagnostics, Place, Problem, Spanned};
 use super::format::Lateness;
-use super::plan::{Expr, Field, FieldRef, Flow, Key, Step};
+use super::plan::{Condition, Expr, Field, FieldRef, Flow, Key, Root, Step};
 use super::yaml::{Entry, Node};
 use crate::model::{KeyId, StepId};
 
@@ -167,6 +167,32 @@ impl Step {
     pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
         let keys = self.keys.iter().flat_map(|(_, exprs)| exprs);
         keys.chain(self.keep.iter().map(|(_, expr)| expr)).chain(&self.dedupe_by).chain(&self.time)
+    }
+
+    /// Whether it looks at this of a record, to match it or to take something out of it.
+    pub fn reads(&self, root: Root) -> bool {
+        self.when.reads(root) || self.exprs().any(|expr| expr.reads(root))
+    }
+}
+
+impl Condition {
+    fn reads(&self, root: Root) -> bool {
+        match self {
+            Condition::Always => false,
+            Condition::Compare { path, .. } => path.root == root,
+            Condition::All(parts) | Condition::Any(parts) => parts.iter().any(|part| part.reads(root)),
+            Condition::Program(program) => program.paths().iter().any(|path| path.root == root),
+        }
+    }
+}
+
+impl Expr {
+    fn reads(&self, root: Root) -> bool {
+        match self {
+            Expr::Path(path) => path.root == root,
+            Expr::Literal(_) => false,
+            Expr::Program(program) => program.paths().iter().any(|path| path.root == root),
+        }
     }
 }
 

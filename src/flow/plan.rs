@@ -118,6 +118,13 @@ pub struct Key {
     pub rank: Option<u8>,
 }
 
+impl Key {
+    /// Nobody has named it: it is the key of a captured table's rows.
+    pub fn is_implied(&self) -> bool {
+        self.name.starts_with('@')
+    }
+}
+
 /// A point at which a record is recognised.
 #[derive(Clone, Debug)]
 pub struct Step {

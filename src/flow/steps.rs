@@ -6,7 +6,7 @@ use super::diagnostic::{Place, Problem, Spanned};
 use super::draft::{Context, Draft, StepOrigin, good_name};
 use super::fields::{self, Fields};
 use super::format::Lateness;
-use super::plan::{Condition, Expr, Step};
+use super::plan::{Condition, Expr, Path, Root, Step};
 use super::yaml::{Content, Entry, Node};
 use crate::model::value::Value;
 use crate::model::{KeyId, SourceId};
@@ -76,10 +76,33 @@ fn step(name: &str, origin: &mut StepOrigin, draft: &mut Draft, context: &Contex
     }
     step.carries_flow_key = step.keys.first().is_some_and(|(key, _)| *key == 0);
     step.keep = fields.get("keep").and_then(|node| keep(node, each, context)).unwrap_or_default();
+    captured(&mut step, fields.get("from"), draft, context);
     check_time(&step, &fields, context);
     fields.finish();
     origin.lateness = lateness;
     step
+}
+
+/// Of a captured table each step has one more key, the row's own: a delete that says nothing else still joins what its
+/// row had joined. And a step that does not ask for `op` means rows, as they would be polled: deletes are none.
+fn captured(step: &mut Step, from: Option<&Node>, draft: &mut Draft, context: &Context<'_>) {
+    let captures = |source: &SourceInfo| source.name == step.reads && source.captures_changes;
+    let Some(from) = from.filter(|_| context.sources.iter().any(captures)) else { return };
+    if !step.reads(Root::Op) {
+        let is_not = |op: &'static str| Condition::Compare {
+            path: Path { root: Root::Op, segments: Vec::new() },
+            literal: Value::Text(op.into()),
+            equal: false,
+        };
+        let asked = std::mem::replace(&mut step.when, Condition::Always);
+        let rest = if matches!(asked, Condition::Always) { None } else { Some(asked) };
+        step.when = Condition::All(rest.into_iter().chain([is_not("delete"), is_not("truncate")]).collect());
+    }
+    if let Some(table) = &step.select {
+        let name = Spanned { value: format!("@{}.{table}", step.reads), place: from.place };
+        let key = draft.key_id(&name, context.diagnostics);
+        step.keys.push((key, vec![Expr::Path(Path { root: Root::Key, segments: Vec::new() })]));
+    }
 }
 
 /// A time is needed, the source's or the step's own, and a lateness belongs to a time.

@@ -5,7 +5,7 @@ use super::diagnostic::{Place, Problem};
 use super::draft::{CheckOrigin, Context, Draft};
 use super::expression::How;
 use super::forms::{declared_steps, longest_window};
-use super::plan::{After, Check, Condition, Count, Deadline, Expect, Expr, Flow, Form, Plan, Root, Step};
+use super::plan::{After, Check, Count, Deadline, Expect, Expr, Flow, Form, Plan, Root, Step};
 use super::ranks;
 use super::yaml::Node;
 use crate::model::time::Span;
@@ -82,9 +82,11 @@ impl Warnings<'_> {
         if step.carries_flow_key {
             return;
         }
-        for (at, (key, _)) in step.keys.iter().enumerate() {
+        let named = |key: &(KeyId, Vec<Expr>)| !self.flow.keys[usize::from(key.0)].is_implied();
+        for (at, (key, _)) in step.keys.iter().enumerate().filter(|(_, key)| named(key)) {
             let rank = self.flow.keys[usize::from(*key)].rank;
-            let Some((other, _)) = step.keys[..at].iter().find(|(k, _)| self.flow.keys[usize::from(*k)].rank == rank)
+            let Some((other, _)) =
+                step.keys[..at].iter().find(|key| named(key) && self.flow.keys[usize::from(key.0)].rank == rank)
             else {
                 continue;
             };
@@ -114,8 +116,7 @@ impl Warnings<'_> {
     /// A polled table shows states, not what was done to them.
     fn no_operation(&self, id: StepId) {
         let step = self.step(id);
-        let asks = condition_reads(&step.when, Root::Op) || step.exprs().any(|expr| expr_reads(expr, Root::Op));
-        if asks && self.info(id).is_some_and(|info| info.skips_versions) {
+        if step.reads(Root::Op) && self.info(id).is_some_and(|info| info.skips_versions) {
             let message = format!("`{}` is a polled table: it shows no `op`, and no deletes", step.reads);
             let help = "use `capture: changes` on this source, or select by the row's fields";
             self.say("polled-op", self.part(id, &["when"]), message, help);
@@ -127,6 +128,9 @@ impl Warnings<'_> {
         let carriers: Vec<StepId> =
             (0..self.flow.steps.len() as StepId).filter(|id| self.step(*id).carries(key)).collect();
         let by = self.flow.checks.iter().any(|check| check.by == Some(key));
+        if self.flow.keys[usize::from(key)].is_implied() {
+            return;
+        }
         if let ([only], false) = (&carriers[..], by) {
             let name = &self.flow.keys[usize::from(key)].name;
             let message =
@@ -251,21 +255,4 @@ fn counted(form: &Form) -> Vec<StepId> {
     steps.sort_unstable();
     steps.dedup();
     steps
-}
-
-fn condition_reads(condition: &Condition, root: Root) -> bool {
-    match condition {
-        Condition::Always => false,
-        Condition::Compare { path, .. } => path.root == root,
-        Condition::All(parts) | Condition::Any(parts) => parts.iter().any(|part| condition_reads(part, root)),
-        Condition::Program(program) => program.paths().iter().any(|path| path.root == root),
-    }
-}
-
-fn expr_reads(expr: &Expr, root: Root) -> bool {
-    match expr {
-        Expr::Path(path) => path.root == root,
-        Expr::Literal(_) => false,
-        Expr::Program(program) => program.paths().iter().any(|path| path.root == root),
-    }
 }

@@ -113,6 +113,10 @@ pub trait Intake {
     /// Everything so far is whole, and the source could go on from `cursor`. Waits where the engine is behind.
     fn deliver(&mut self, cursor: &[u8]) -> Result<(), Stopped>;
 
+    /// The cursor of the newest delivery that the journal has: what lies before it, a source may let its system forget.
+    /// Until there is one, nothing.
+    fn durable(&mut self) -> Option<&[u8]>;
+
     /// Something keeps the source from taking all that it should: what happened, to what, and the way out. It goes on
     /// with the rest and proves nothing meanwhile; with the next proof the trouble is over. Told when it changes.
     fn trouble(&mut self, what: &str);

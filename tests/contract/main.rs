@@ -14,6 +14,7 @@ mod servers;
 
 mod kafka;
 mod logs;
+mod postgres_changes;
 mod suite;
 mod system;
 mod watch;

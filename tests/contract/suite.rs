@@ -50,6 +50,17 @@ fn complete(system: &dyn System, said: &[Said], visible: &Visible) -> bool {
     proven && visible.keys().all(|id| seen.contains(id))
 }
 
+/// Whether a hole was admitted, and everything was seen that became visible after the first proof behind it.
+fn complete_but_for_a_hole(system: &dyn System, said: &[Said], visible: &Visible) -> bool {
+    let Some(hole) = said.iter().rposition(|said| matches!(said, Said::Hole(_))) else { return false };
+    let proof = said[hole..].iter().find_map(|said| match said {
+        Said::CaughtUp(at) => Some(*at),
+        _ => None,
+    });
+    let behind = |proof: Time| visible.iter().filter(move |(_, at)| **at > proof).map(|(id, at)| (*id, *at)).collect();
+    proof.is_some_and(|proof| complete(system, &said[hole..], &behind(proof)))
+}
+
 /// No proof was ahead of the truth: what was visible at a proof's moment had been handed over before it, unless a hole
 /// was admitted.
 #[track_caller]
@@ -105,10 +116,12 @@ fn goes_on_where_it_was(system: &mut dyn System) {
     // What comes while nobody watches.
     write(system, &mut visible, 50);
     let watch = Watch::start(system.source(), place);
+    // A source that cannot go back to where it was says so, and has what comes once it is there again.
+    watch.until_caught_up();
     write(system, &mut visible, 50);
     said.extend(watch.until("the rest", |now| {
         let all: Vec<Said> = said.iter().chain(now).cloned().collect();
-        complete(system, &all, &visible)
+        complete(system, &all, &visible) || complete_but_for_a_hole(system, now, &visible)
     }));
     watch.stop();
     proofs_are_true(system, &said, &visible);
@@ -125,11 +138,8 @@ fn survives(system: &mut dyn System, what: &str, fault: impl FnOnce(&mut dyn Sys
         return;
     }
     write(system, &mut visible, 30);
-    let last = *visible.values().max().expect("records were written");
     let said = watch.until(&format!("all records after {what}"), |said| {
-        let admitted = said.iter().any(|said| matches!(said, Said::Hole(_)));
-        let proven = said.iter().any(|said| matches!(said, Said::CaughtUp(at) if *at >= last));
-        complete(system, said, &visible) || (admitted && proven)
+        complete(system, said, &visible) || complete_but_for_a_hole(system, said, &visible)
     });
     proofs_are_true(system, &said, &visible);
     watch.stop();

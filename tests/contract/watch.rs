@@ -131,6 +131,7 @@ struct Desk {
     log: Arc<Mutex<Vec<Said>>>,
     stop: Arc<AtomicBool>,
     cursor: Arc<Mutex<Option<Vec<u8>>>>,
+    durable: Option<Vec<u8>>,
     last: HashMap<u32, u64>,
 }
 
@@ -143,7 +144,17 @@ impl Desk {
     ) -> Desk {
         let numbers = parts.iter().cloned().zip(0..).collect();
         let delivered_parts = parts.len();
-        Desk { parts, delivered_parts, numbers, waiting: Vec::new(), log, stop, cursor, last: HashMap::new() }
+        Desk {
+            parts,
+            delivered_parts,
+            numbers,
+            waiting: Vec::new(),
+            log,
+            stop,
+            cursor,
+            durable: None,
+            last: HashMap::new(),
+        }
     }
 
     fn fail(&mut self, why: String) {
@@ -212,6 +223,11 @@ impl Intake for Desk {
         *self.cursor.lock().unwrap() = Some(cursor.to_vec());
         self.delivered_parts = self.parts.len();
         Ok(())
+    }
+
+    fn durable(&mut self) -> Option<&[u8]> {
+        self.durable.clone_from(&self.cursor.lock().unwrap());
+        self.durable.as_deref()
     }
 
     fn trouble(&mut self, what: &str) {

@@ -1,5 +1,6 @@
 //! Stories: documents in, plans or diagnostics out.
 
+mod captured;
 mod examples;
 mod mistakes;
 mod outward;
@@ -22,6 +23,7 @@ fn source(name: &str) -> SourceInfo {
         lateness: Span::ZERO,
         lateness_end: false,
         skips_versions: false,
+        captures_changes: false,
         has_time: true,
         default_dedupe_is_position: true,
         retention: None,
@@ -38,6 +40,7 @@ fn sources() -> Vec<SourceInfo> {
         messages("cache"),
         rows("shop"),
         SourceInfo { skips_versions: true, ..rows("crm") },
+        SourceInfo { captures_changes: true, ..rows("log") },
         source("erp"),
         SourceInfo { has_time: false, ..source("untimed") },
     ]

@@ -14,8 +14,9 @@ use crate::model::time::{Span, Time};
 use crate::sources::live::{Intake, Note, Record, Start, Stopped};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A lane that reads the source, as the source needs to know it.
@@ -32,6 +33,8 @@ pub struct Outlet {
     pub resumes: bool,
     /// Where deliveries go.
     pub lane: Sender<Delivery>,
+    /// The number of the source's newest delivery that the lane's journal has.
+    pub durable: Arc<AtomicU64>,
 }
 
 /// From where a source goes on.
@@ -55,6 +58,7 @@ struct Exit {
     /// How many of the parts the lane knows.
     parts: usize,
     lane: Sender<Delivery>,
+    durable: Arc<AtomicU64>,
 }
 
 /// The intake of one source.
@@ -77,6 +81,10 @@ pub struct Desk {
     noted: Vec<(u64, Option<Note>)>,
     /// The source's mark at its last delivery in this run.
     cursor: Option<Vec<u8>>,
+    /// The mark of its newest delivery that all journals have, and those on their way there, with their numbers: no
+    /// more than wait for a lane and are made durable at once.
+    durable: Option<Vec<u8>>,
+    on_their_way: VecDeque<(u64, Vec<u8>)>,
     /// It has delivered since it last failed.
     up: bool,
     inputs: Vec<Input>,
@@ -113,6 +121,7 @@ impl Desk {
                 delivery: Delivery { source: outlet.source, ..Delivery::default() },
                 parts: outlet.parts,
                 lane: outlet.lane,
+                durable: outlet.durable,
             }
         };
         Desk {
@@ -129,6 +138,8 @@ impl Desk {
             notes: bookmark.notes.clone(),
             noted: Vec::new(),
             cursor: None,
+            durable: bookmark.cursor.clone(),
+            on_their_way: VecDeque::new(),
             up: false,
             inputs: Vec::new(),
             stop,
@@ -296,7 +307,17 @@ impl Intake for Desk {
         self.status.up();
         self.status.progress(self.progress());
         self.cursor = Some(cursor.to_vec());
+        self.durable();
+        self.on_their_way.push_back((self.number, cursor.to_vec()));
         Ok(())
+    }
+
+    fn durable(&mut self) -> Option<&[u8]> {
+        let number = self.exits.iter().map(|exit| exit.durable.load(Ordering::Acquire)).min().unwrap_or_default();
+        while let Some((_, cursor)) = self.on_their_way.pop_front_if(|(sent, _)| *sent <= number) {
+            self.durable = Some(cursor);
+        }
+        self.durable.as_deref()
     }
 
     fn trouble(&mut self, what: &str) {

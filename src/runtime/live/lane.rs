@@ -32,6 +32,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ pub struct Lane {
     engine: Engine,
     journal: Journal,
     book: Book,
+    /// By name: the number of each source's newest delivery that the journal has, for the source to see.
+    durable: BTreeMap<String, Arc<AtomicU64>>,
     /// Where the replay that began this run ended: what stands before was written by earlier ones.
     begun_at: Sequence,
     /// Bytes since the last snapshot.
@@ -157,6 +160,7 @@ impl Lane {
             engine,
             journal,
             book,
+            durable: BTreeMap::new(),
             begun_at: recovered.end,
             grown: 0,
             found_before: HashSet::new(),
@@ -189,6 +193,21 @@ impl Lane {
     pub fn bookmark(&self, source: &str) -> Option<(SourceId, Bookmark)> {
         let id = self.plan.sources.iter().position(|known| known.clock_of.is_none() && known.name == source)?;
         Some((id as SourceId, self.book.sources.get(source).cloned().unwrap_or_default()))
+    }
+
+    /// The number of a source's newest delivery that the journal has, as it will be.
+    pub fn durable(&mut self, source: &str) -> Arc<AtomicU64> {
+        let durable = self.durable.entry(source.to_owned()).or_default().clone();
+        self.tell_durable();
+        durable
+    }
+
+    /// The journal has all that was fed.
+    fn tell_durable(&self) {
+        for (name, number) in &self.durable {
+            let newest = self.book.sources.get(name).map_or(0, |bookmark| bookmark.number);
+            number.store(newest, Ordering::Release);
+        }
     }
 
     /// The clocks of one of the plan's own sources, its own first, as far as they have come.
@@ -244,6 +263,7 @@ impl Lane {
                     Err(journal::Error::NotCommitted { .. }) => self.commit()?,
                     ended => _ = ended?,
                 }
+                self.tell_durable();
             }
             self.tell()?;
             if self.grown >= SNAPSHOT_BYTES {

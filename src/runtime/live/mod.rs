@@ -98,11 +98,11 @@ pub fn follow(
         drop(found);
         // What the replay finds is told while it goes on.
         while opening.iter().any(|lane| !lane.is_finished()) && teller.tell(PATIENCE) {}
-        let lanes: Vec<Lane> = opening.into_iter().map(joined).collect::<Result<_, _>>()?;
+        let mut lanes: Vec<Lane> = opening.into_iter().map(joined).collect::<Result<_, _>>()?;
         let (senders, receivers): (Vec<_>, Vec<_>) = lanes.iter().map(|_| bounded::<Delivery>(WAITING_MAX)).unzip();
         let (running, stopped) = bounded::<()>(0);
         for source in &config.sources {
-            let Some((bookmark, outlets)) = outlets(source, &lanes, &senders) else { continue };
+            let Some((bookmark, outlets)) = outlets(source, &mut lanes, &senders) else { continue };
             let status = board.source(&source.name);
             let desk = Desk::new(source, config.clock_skew, &bookmark, outlets, stopped.clone(), status.clone());
             scope.spawn(move || supervise(source, config.clock_skew, bookmark.cursor, desk, &status));
@@ -138,9 +138,9 @@ fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 
 /// The lanes that read a source, and from where it goes on: from where the lane stands that is furthest behind. `None`
 /// where no flow reads it.
-fn outlets(source: &SourceConfig, lanes: &[Lane], senders: &[Sender<Delivery>]) -> Option<(Bookmark, Vec<Outlet>)> {
+fn outlets(source: &SourceConfig, lanes: &mut [Lane], senders: &[Sender<Delivery>]) -> Option<(Bookmark, Vec<Outlet>)> {
     let (mut all, mut outlets) = (Vec::new(), Vec::new());
-    for (lane, sender) in lanes.iter().zip(senders) {
+    for (lane, sender) in lanes.iter_mut().zip(senders) {
         let Some((id, bookmark)) = lane.bookmark(&source.name) else { continue };
         outlets.push(Outlet {
             plan: lane.plan().clone(),
@@ -149,6 +149,7 @@ fn outlets(source: &SourceConfig, lanes: &[Lane], senders: &[Sender<Delivery>]) 
             clocks: lane.clocks(id),
             resumes: bookmark.cursor.is_some(),
             lane: sender.clone(),
+            durable: lane.durable(&source.name),
         });
         all.push(bookmark);
     }

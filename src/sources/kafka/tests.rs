@@ -60,6 +60,10 @@ impl Intake for Told {
         Ok(())
     }
 
+    fn durable(&mut self) -> Option<&[u8]> {
+        self.cursor.as_deref()
+    }
+
     fn trouble(&mut self, what: &str) {
         panic!("{what}");
     }

@@ -1,4 +1,4 @@
-//! PostgreSQL, read-only: tables that are polled ([`poll`]).
+//! PostgreSQL, read-only: tables that are polled ([`poll`]), or followed through its log of changes ([`changes`]).
 //!
 //! ```text
 //! session: one connection that cannot write ─▶ catalog: tables, keys, columns, what the user may see
@@ -6,6 +6,7 @@
 //! ```
 
 mod catalog;
+pub mod changes;
 mod poll;
 mod running;
 mod session;

@@ -75,6 +75,10 @@ impl Intake for Told {
         Ok(())
     }
 
+    fn durable(&mut self) -> Option<&[u8]> {
+        None
+    }
+
     fn trouble(&mut self, what: &str) {
         self.said.push(format!("trouble: {}", what.replace(&self.root, "")));
     }

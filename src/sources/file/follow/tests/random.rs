@@ -117,6 +117,10 @@ impl Intake for Checker<'_> {
         dies
     }
 
+    fn durable(&mut self) -> Option<&[u8]> {
+        None
+    }
+
     fn trouble(&mut self, what: &str) {
         self.world.borrow_mut().tell(format!("trouble {what}"));
     }

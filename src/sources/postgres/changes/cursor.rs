@@ -1,0 +1,63 @@
+//! The cursor: up to where the log was handed over, and how many records that were.
+
+use super::{Halt, Lsn};
+use serde::{Deserialize, Serialize};
+
+/// What every cursor of this kind begins with, up to its version.
+const KIND: &[u8] = b"TLpgchanges";
+const VERSION: u8 = 1;
+
+/// How far the source has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cursor {
+    /// All transactions that were committed before this place have been handed over whole.
+    pub lsn: Lsn,
+    /// How many records those gave: the offset of the next one's first record.
+    pub whole: u64,
+    /// How many records have been handed over at all. Offsets that were given to a transaction which is not complete
+    /// are given to it again where a permanent slot repeats it, and to nothing else.
+    pub given: u64,
+}
+
+impl Cursor {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = KIND.to_vec();
+        bytes.push(VERSION);
+        // Writing to memory does not fail.
+        bytes.extend(postcard::to_stdvec(self).unwrap_or_default());
+        bytes
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Cursor, Halt> {
+        let foreign = |what: &str| {
+            Halt::failed(format!(
+                "the place up to which the changes were read cannot be used: {what}. Give the source another name in \
+                 the configuration, and it begins as `start` says"
+            ))
+        };
+        let rest = bytes.strip_prefix(KIND).ok_or_else(|| foreign("it belongs to a source of another type"))?;
+        let Some((&VERSION, rest)) = rest.split_first() else {
+            return Err(foreign("another version of this program wrote it"));
+        };
+        postcard::from_bytes(rest).map_err(|_| foreign("it is damaged"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written_and_no_other_is() {
+        let cursor = Cursor { lsn: Lsn(0x16_b374_8148), whole: 300, given: 305 };
+        let bytes = cursor.encode();
+        assert_eq!(Cursor::decode(&bytes).unwrap(), cursor);
+        assert_eq!(bytes, b"TLpgchanges\x01\xc8\x82\xd2\x9b\xeb\x02\xac\x02\xb1\x02", "the first version");
+        for (wrong, word) in
+            [(&b"TLfile\x01"[..], "another type"), (b"TLpgchanges\x02", "version"), (&bytes[..14], "damaged")]
+        {
+            let Err(Halt::Failed(why)) = Cursor::decode(wrong) else { panic!("{wrong:?} was read") };
+            assert!(why.to_string().contains(word), "{why}");
+        }
+    }
+}
