@@ -4,6 +4,7 @@
 pub mod checks;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod extract;
 pub mod findings;

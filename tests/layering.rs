@@ -31,11 +31,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["model", "findings", "config", "runtime"]),
+    ("demo", &["model", "flow", "findings", "config", "runtime"]),
     (
         "cli",
         &[
             "model", "flow", "extract", "checks", "engine", "journal", "findings", "connect", "sources", "probes",
-            "sinks", "config", "runtime", "server",
+            "sinks", "config", "runtime", "server", "demo",
         ],
     ),
 ];

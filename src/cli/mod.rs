@@ -15,6 +15,7 @@
 //! [`Exit`].
 
 mod check;
+mod demo;
 mod files;
 mod findings;
 mod human;
@@ -50,6 +51,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Run(run::Args),
     Status(status::Args),
     Findings(findings::Args),
@@ -78,6 +80,7 @@ pub enum Exit {
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let exit = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Findings(args) => findings::run(&args),
