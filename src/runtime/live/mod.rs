@@ -10,11 +10,14 @@
 
 mod board;
 mod claims;
+mod course;
 mod edition;
 mod entry;
 mod intake;
 mod lane;
 mod lane_status;
+mod ledger;
+mod replica;
 mod sender;
 pub mod state;
 mod status;
@@ -24,6 +27,7 @@ pub use board::Board;
 pub use edition::{Compiled, Edition};
 pub use entry::Found;
 pub use lane::LaneError;
+pub use replica::Replica;
 
 use crate::config::{Config, SourceConfig, Tap};
 use crate::findings::store::Store;
@@ -141,7 +145,9 @@ fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 fn outlets(source: &SourceConfig, lanes: &mut [Lane], senders: &[Sender<Delivery>]) -> Option<(Bookmark, Vec<Outlet>)> {
     let (mut all, mut outlets) = (Vec::new(), Vec::new());
     for (lane, sender) in lanes.iter_mut().zip(senders) {
-        let Some((id, bookmark)) = lane.bookmark(&source.name) else { continue };
+        let Some((id, bookmark)) = lane.course().bookmark(&source.name) else { continue };
+        let durable = lane.durable(&source.name);
+        let lane = lane.course();
         outlets.push(Outlet {
             plan: lane.plan().clone(),
             source: id,
@@ -149,7 +155,7 @@ fn outlets(source: &SourceConfig, lanes: &mut [Lane], senders: &[Sender<Delivery
             clocks: lane.clocks(id),
             resumes: bookmark.cursor.is_some(),
             lane: sender.clone(),
-            durable: lane.durable(&source.name),
+            durable,
         });
         all.push(bookmark);
     }
