@@ -90,7 +90,7 @@ pub fn follow(
 ) -> Result<(), LaneError> {
     let Daemon { config, flows, folder, store, board } = *daemon;
     let (found, to_tell) = bounded::<(usize, ToTell)>(UNTOLD_MAX);
-    let mut teller = Teller::new(&config.outputs, flows, store, board, to_tell, tell)?;
+    let mut teller = Teller::new(flows, store, board, to_tell, tell);
     thread::scope(|scope| {
         let open = |(number, flow): (usize, &Compiled)| {
             let (flow, found) = (flow.clone(), found.clone());
@@ -103,6 +103,9 @@ pub fn follow(
         // What the replay finds is told while it goes on.
         while opening.iter().any(|lane| !lane.is_finished()) && teller.tell(PATIENCE) {}
         let mut lanes: Vec<Lane> = opening.into_iter().map(joined).collect::<Result<_, _>>()?;
+        if let Some(webhook) = &config.outputs.webhook {
+            teller.send(webhook)?;
+        }
         let (senders, receivers): (Vec<_>, Vec<_>) = lanes.iter().map(|_| bounded::<Delivery>(WAITING_MAX)).unzip();
         let (running, stopped) = bounded::<()>(0);
         for source in &config.sources {
