@@ -104,6 +104,44 @@ fn what_was_before_a_crash_is_told_with_what_came_after() {
 }
 
 #[test]
+fn a_flow_that_has_changed_is_told_as_it_is_judged_now() {
+    let shop = new();
+    let daemon = shop.start("first");
+    a_while();
+    whole(&shop, "o-1");
+    shop.log("placed", "o-2");
+    daemon.found(1);
+    daemon.stop();
+    // Other checks: what has closed is told by them.
+    shop.write(
+        "order.yaml",
+        &FLOW.replace("  paid-once: {at_most: {paid: 1}}", "  once: {at_most: {placed: 1, paid: 1}}"),
+    );
+    let daemon = shop.start("second");
+    a_while();
+    daemon.stop();
+    let (told, _) = shop.ask(&["trace", "t-o-1"]);
+    let (seen, verdicts) = story(&told);
+    assert_eq!(
+        (seen.len(), verdicts.keys().cloned().collect::<Vec<_>>().join(" ")),
+        (3, "once paid shipped".into()),
+        "{told}"
+    );
+    // Other steps: it begins anew.
+    shop.write("order.yaml", &FLOW.replace("\"placed\", key", "\"placed\" && body.order_id != null, key"));
+    let daemon = shop.start("third");
+    a_while();
+    shop.log("placed", "o-3");
+    daemon.found(1);
+    assert_eq!(shop.ask(&["trace", "t-o-1"]).1, Some(3), "it is none of this flow's");
+    let (told, _) = shop.ask(&["trace", "o-3"]);
+    assert_eq!(story(&told).0.len(), 1, "{told}");
+    daemon.stop();
+    assert_eq!(shop.ask(&["trace", "o-2"]).1, Some(3));
+    assert_eq!(story(&shop.ask(&["trace", "o-3"]).0), story(&told));
+}
+
+#[test]
 fn what_cannot_be_told_is_said_to_be_so() {
     let shop = new();
     let (told, code) = shop.ask(&["trace", "o-1", "--data", "nowhere"]);
