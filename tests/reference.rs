@@ -30,6 +30,31 @@ fn the_page_on_outputs_holds() {
 }
 
 #[test]
+fn the_page_on_operating_holds() {
+    holds("docs/operating.md");
+}
+
+/// The page's tables are those of the program.
+#[test]
+fn the_page_on_operating_lists_all_metrics_and_columns() {
+    let text = fs::read_to_string(root().join("docs/operating.md")).expect("the page");
+    for (name, help) in throughline::server::documented() {
+        let listed = text
+            .lines()
+            .any(|line| line.starts_with(&format!("| `{name}` |")) && line.ends_with(&format!("| {help} |")));
+        assert!(listed, "docs/operating.md lacks the metric `{name}`: {help}");
+    }
+    let listed = text.lines().filter(|line| line.starts_with("| `throughline_")).count();
+    assert_eq!(listed, throughline::server::documented().count(), "docs/operating.md lists a metric that is none");
+    let tables = include_str!("../src/findings/store/tables.sql");
+    for column in
+        tables.lines().filter(|line| line.starts_with("    ")).filter_map(|line| line.split_whitespace().next())
+    {
+        assert!(text.contains(&format!("`{column}`")), "docs/operating.md lacks the column `{column}`");
+    }
+}
+
+#[test]
 fn the_page_on_flow_tests_holds() {
     holds("docs/flow-tests.md");
 }

@@ -32,7 +32,7 @@ enum Command {
 #[derive(clap::Args)]
 struct List {
     /// The folder of the daemon
-    #[arg(long, value_name = "FOLDER", default_value = "throughline.data")]
+    #[arg(long, value_name = "FOLDER", default_value = super::run::DATA)]
     data: PathBuf,
     /// Of this flow
     #[arg(long, value_name = "NAME")]
@@ -69,7 +69,7 @@ struct Show {
     /// Its id, or how that begins
     id: String,
     /// The folder of the daemon
-    #[arg(long, value_name = "FOLDER", default_value = "throughline.data")]
+    #[arg(long, value_name = "FOLDER", default_value = super::run::DATA)]
     data: PathBuf,
     /// How it is printed
     #[arg(long, value_enum, default_value = "human")]

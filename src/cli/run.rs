@@ -15,6 +15,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use tracing_subscriber::EnvFilter;
 
+/// Where a daemon keeps what it knows where nothing else is said.
+pub const DATA: &str = "throughline.data";
+
 /// Follow live systems, day and night, and tell what is inconsistent
 ///
 /// What was read, and how far, is kept in a folder, so that a daemon that was stopped or killed goes on where it was.
@@ -30,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     flow: Option<String>,
     /// Where the journals and the findings are kept; it is made where it is missing
-    #[arg(long, value_name = "FOLDER", default_value = "throughline.data")]
+    #[arg(long, value_name = "FOLDER", default_value = DATA)]
     data: PathBuf,
     /// How findings are printed
     #[arg(long, value_enum, default_value = "human")]

@@ -154,6 +154,9 @@ fn round(millis: i64) -> i64 {
 
 fn troubles(source: &SourceEntry, out: &mut String) {
     let name = &source.source;
+    if let Some(why) = &source.assumed {
+        let _ = writeln!(out, "  {BOLD}{name}{BOLD:#}: {WARNING}its progress is assumed{WARNING:#}: {why}");
+    }
     if let Some(error) = &source.last_error {
         let at = source.last_error_at.as_deref().map(seconds).unwrap_or_default();
         let over = if source.trouble.is_some() { "" } else { ", over" };
@@ -272,6 +275,7 @@ mod tests {
             state,
             progress: Some("2026-01-29T09:00:00.123Z".into()),
             lag_ms: Some(61_234),
+            assumed: None,
             caught_up_at: None,
             records: 12_345,
             rate: 20.5,
@@ -293,6 +297,7 @@ mod tests {
         let down = SourceEntry {
             progress: None,
             lag_ms: None,
+            assumed: Some("the user may not see other sessions".into()),
             gaps: 1,
             last_gap: Some(GapEntry { from: "2026-01-29T08:00:00Z".into(), to: None, why: Some("retention".into()) }),
             undecodable: [("syntax".to_owned(), UndecodableEntry { count: 2, first: "a:1: no colon".into() })].into(),

@@ -3,7 +3,7 @@
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned};
 use crate::flow::fields::Fields;
 use crate::model::verdict::Severity;
-use std::fmt;
+use crate::sources::secret::Secret;
 
 /// Where the daemon listens where nothing else is said.
 pub const LISTEN: &str = "127.0.0.1:7780";
@@ -38,16 +38,6 @@ pub struct Webhook {
     pub on: Severity,
     /// What it is shown as a bearer token.
     pub token: Option<Secret>,
-}
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// Reads both.

@@ -3,6 +3,7 @@
 use super::lookup::{Access, Keys, Layer, Lookup};
 use super::replay::Replay;
 use super::segment::{self, Segment};
+use super::snapshot::{self, Snapshot};
 use super::tail::Tail;
 use super::{Error, Oldest, Sequence};
 use std::path::{Path, PathBuf};
@@ -56,6 +57,11 @@ impl Reader {
     pub fn oldest(&self) -> Option<Oldest> {
         let segment = self.sealed.first().or(self.tail.as_ref().map(|tail| &tail.segment))?;
         Some(Oldest { sequence: segment.first, since_ns: segment.created_ns })
+    }
+
+    /// The newest sound snapshot of what this reader sees.
+    pub fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        snapshot::newest_before(&self.folder, self.end())
     }
 
     /// All durable entries, of one kind or of any, that carry the key, the newest first.

@@ -82,6 +82,24 @@ pub(super) fn newest(folder: &Path) -> Result<(Option<Snapshot>, Vec<RejectedSna
     Ok((None, rejected))
 }
 
+/// The newest sound snapshot of what stands before `end`, for a process that must leave the folder as it is.
+pub(super) fn newest_before(folder: &Path, end: Sequence) -> Result<Option<Snapshot>, Error> {
+    for (sequence, file) in segment::numbered(folder, SNAPSHOT)?.into_iter().rev().filter(|(at, _)| *at <= end) {
+        let bytes = match fs::read(&file) {
+            Ok(bytes) => bytes,
+            // The owner has a newer one, and has removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(Error::io("read", &file)(error)),
+        };
+        match read(bytes, sequence) {
+            Ok(snapshot) => return Ok(Some(snapshot)),
+            Err(Unfit::Version(version)) => return Err(Error::Version { file, version, known: VERSION }),
+            Err(Unfit::Damaged(_)) => {}
+        }
+    }
+    Ok(None)
+}
+
 /// The first entry that a kept snapshot may need.
 pub(super) fn needed_from(folder: &Path) -> Result<Option<Sequence>, Error> {
     let files = segment::numbered(folder, SNAPSHOT)?;

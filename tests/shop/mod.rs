@@ -53,9 +53,14 @@ impl Shop {
 
     /// Something happens now.
     pub fn log(&self, what: &str, order: &str) {
+        self.log_with(what, order, r#""note":"""#);
+    }
+
+    /// Something happens now, with more to say of it.
+    pub fn log_with(&self, what: &str, order: &str, more: &str) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let mut file = fs::OpenOptions::new().create(true).append(true).open(self.path("orders.jsonl")).unwrap();
-        writeln!(file, r#"{{"type":"{what}","ts":{now},"order_id":"{order}"}}"#).unwrap();
+        writeln!(file, r#"{{"type":"{what}","ts":{now},"order_id":"{order}",{more}}}"#).unwrap();
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {

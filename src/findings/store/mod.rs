@@ -30,7 +30,7 @@ pub const FILE: &str = "findings.sqlite";
 /// The version of the tables.
 const VERSION: i64 = 1;
 /// How long a statement waits for another process that writes.
-const BUSY_MAX: Duration = Duration::from_secs(2);
+const BUSY_MAX: Duration = Duration::from_secs(1);
 /// So many findings are kept; beyond that the ones that were told longest ago are forgotten.
 pub const FINDINGS_KEPT_MAX: i64 = 1_000_000;
 /// How many words are kept between two looks at the limit.

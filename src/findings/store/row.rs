@@ -5,6 +5,9 @@ use serde::{Deserialize, Deserializer, de};
 use sqlx::{Row as _, SqliteTransaction};
 use std::borrow::Cow;
 
+/// So many words of a finding are kept, the newest.
+pub const WORDS_KEPT_MAX: i64 = 100;
+
 /// The columns of one word about a finding, as its JSON has them.
 #[derive(Debug, Deserialize)]
 pub struct Row<'a> {
@@ -89,6 +92,10 @@ impl<'a> Row<'a> {
             .bind(self.document)
             .bind(&self.explanation)
             .bind(number);
-        finding.execute(&mut **transaction).await.map(drop)
+        finding.execute(&mut **transaction).await?;
+        const OLD: &str = "DELETE FROM words WHERE id = $1 AND number <= \
+                           (SELECT number FROM words WHERE id = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)";
+        let old = sqlx::query(OLD).bind(&*self.id).bind(WORDS_KEPT_MAX);
+        old.execute(&mut **transaction).await.map(drop)
     }
 }

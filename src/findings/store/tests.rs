@@ -187,6 +187,21 @@ fn beyond_the_limit_the_oldest_are_forgotten_with_their_words() {
 }
 
 #[test]
+fn a_finding_that_changes_all_the_time_has_a_history_with_an_end() {
+    let place = Place::new();
+    let mut store = place.open();
+    keep(&mut store, 0, &[finding("other")]);
+    let states = [Status::Open, Status::Resolved];
+    let changes: Vec<_> = (0..201).map(|n| Finding { status: states[n % 2], ..finding("a") }).collect();
+    keep(&mut store, 1, &changes);
+    let mut archive = place.archive();
+    let found = archive.list(&Filter::default()).unwrap();
+    let words = found.iter().map(|kept| archive.words(&kept.id).unwrap()).collect::<Vec<_>>();
+    assert_eq!((words[0].len(), words[1].len()), (row::WORDS_KEPT_MAX as usize, 1));
+    assert_eq!(words[0].last().unwrap().status, "open", "the newest are kept");
+}
+
+#[test]
 fn a_store_is_read_while_it_is_written_and_when_its_writer_has_gone() {
     let place = Place::new();
     let mut store = place.open();

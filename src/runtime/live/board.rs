@@ -155,6 +155,7 @@ impl Board {
             state: kind(&state),
             progress: text(state.progress),
             lag_ms: state.progress.map(|progress| at.since(progress).as_millis()),
+            assumed: state.assumed,
             caught_up_at: text(state.caught_up),
             records: state.records,
             rate: self.rate(number, state.records),

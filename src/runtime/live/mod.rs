@@ -10,11 +10,14 @@
 
 mod board;
 mod claims;
+mod course;
 mod edition;
 mod entry;
 mod intake;
 mod lane;
 mod lane_status;
+mod ledger;
+mod replica;
 mod sender;
 pub mod state;
 mod status;
@@ -24,6 +27,7 @@ pub use board::Board;
 pub use edition::{Compiled, Edition};
 pub use entry::Found;
 pub use lane::LaneError;
+pub use replica::Replica;
 
 use crate::config::{Config, SourceConfig, Tap};
 use crate::findings::store::Store;
@@ -86,7 +90,7 @@ pub fn follow(
 ) -> Result<(), LaneError> {
     let Daemon { config, flows, folder, store, board } = *daemon;
     let (found, to_tell) = bounded::<(usize, ToTell)>(UNTOLD_MAX);
-    let mut teller = Teller::new(&config.outputs, flows, store, board, to_tell, tell)?;
+    let mut teller = Teller::new(flows, store, board, to_tell, tell);
     thread::scope(|scope| {
         let open = |(number, flow): (usize, &Compiled)| {
             let (flow, found) = (flow.clone(), found.clone());
@@ -99,6 +103,9 @@ pub fn follow(
         // What the replay finds is told while it goes on.
         while opening.iter().any(|lane| !lane.is_finished()) && teller.tell(PATIENCE) {}
         let mut lanes: Vec<Lane> = opening.into_iter().map(joined).collect::<Result<_, _>>()?;
+        if let Some(webhook) = &config.outputs.webhook {
+            teller.send(webhook)?;
+        }
         let (senders, receivers): (Vec<_>, Vec<_>) = lanes.iter().map(|_| bounded::<Delivery>(WAITING_MAX)).unzip();
         let (running, stopped) = bounded::<()>(0);
         for source in &config.sources {
@@ -141,7 +148,9 @@ fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 fn outlets(source: &SourceConfig, lanes: &mut [Lane], senders: &[Sender<Delivery>]) -> Option<(Bookmark, Vec<Outlet>)> {
     let (mut all, mut outlets) = (Vec::new(), Vec::new());
     for (lane, sender) in lanes.iter_mut().zip(senders) {
-        let Some((id, bookmark)) = lane.bookmark(&source.name) else { continue };
+        let Some((id, bookmark)) = lane.course().bookmark(&source.name) else { continue };
+        let durable = lane.durable(&source.name);
+        let lane = lane.course();
         outlets.push(Outlet {
             plan: lane.plan().clone(),
             source: id,
@@ -149,7 +158,7 @@ fn outlets(source: &SourceConfig, lanes: &mut [Lane], senders: &[Sender<Delivery
             clocks: lane.clocks(id),
             resumes: bookmark.cursor.is_some(),
             lane: sender.clone(),
-            durable: lane.durable(&source.name),
+            durable,
         });
         all.push(bookmark);
     }

@@ -95,6 +95,8 @@ pub struct SourceEntry {
     pub progress: Option<String>,
     /// How far its progress is behind the present, in milliseconds; its lateness is in it.
     pub lag_ms: Option<i64>,
+    /// Why its progress is assumed, by its declared lateness alone; null where it is proven.
+    pub assumed: Option<String>,
     /// When it last had delivered everything.
     pub caught_up_at: Option<String>,
     /// Records that it has delivered in this run.

@@ -8,7 +8,7 @@ use super::board::Board;
 use super::edition::Compiled;
 use super::entry::Found;
 use super::sender::Outbox;
-use crate::config::outputs::Outputs;
+use crate::config::outputs::Webhook;
 use crate::findings::store::{Store, StoreError, Told};
 use crate::journal::Sequence;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -32,7 +32,7 @@ pub struct Teller<'t> {
     lanes: Vec<String>,
     found: Receiver<(usize, ToTell)>,
     tell: &'t mut dyn FnMut(&Found),
-    board: &'t Board,
+    board: &'t Arc<Board>,
     /// What was told and is not kept yet.
     told: Vec<(usize, ToTell)>,
     /// When the store is tried again.
@@ -49,19 +49,17 @@ pub struct Teller<'t> {
 }
 
 impl<'t> Teller<'t> {
-    /// Tells what comes from the lanes of these flows, and sends it on as the configuration says.
+    /// Tells what comes from the lanes of these flows.
     pub fn new(
-        outputs: &Outputs,
         flows: &[Compiled],
         store: &Arc<Mutex<Store>>,
         board: &'t Arc<Board>,
         found: Receiver<(usize, ToTell)>,
         tell: &'t mut dyn FnMut(&Found),
-    ) -> Result<Teller<'t>, StoreError> {
-        let outbox = outputs.webhook.as_ref().map(|webhook| Outbox::open(webhook, store, board)).transpose()?;
+    ) -> Teller<'t> {
         let mut teller = Teller {
             store: store.clone(),
-            outbox,
+            outbox: None,
             lanes: flows.iter().map(|flow| flow.edition.flow.clone()).collect(),
             found,
             tell,
@@ -75,7 +73,13 @@ impl<'t> Teller<'t> {
             counting: Duration::ZERO,
         };
         teller.count();
-        Ok(teller)
+        teller
+    }
+
+    /// Sends what is found as well, now that the journals are this daemon's and no other's.
+    pub fn send(&mut self, webhook: &Webhook) -> Result<(), StoreError> {
+        self.outbox = Some(Outbox::open(webhook, &self.store, self.board)?);
+        Ok(())
     }
 
     /// For a lane that opens its journal: from which entry on its findings are to be told, given where it ends.
