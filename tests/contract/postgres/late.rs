@@ -54,7 +54,7 @@ enum Stamp {
     Transaction,
     /// With the writer's own clock, a little while ago.
     Writer(Time),
-    /// With what stood there before, or still older.
+    /// With what stood there before, or at the very first.
     Stale,
     Null,
 }
@@ -139,6 +139,8 @@ impl Writer<'_> {
                 Stamp::Writer(at) => (at, by.since(at) > LATENESS),
                 _ => (began, false),
             };
+            // What is written back to a row that was late may be as old.
+            let late = late || truth.0.get(&(id, version - 1)).is_some_and(|before| before.late);
             truth.0.insert((id, version), Written { event, from, by, late, deleted });
         }
         Ok(())
@@ -150,7 +152,7 @@ impl Writer<'_> {
         let value = match stamp {
             Stamp::Transaction => "now()".to_owned(),
             Stamp::Writer(at) => format!("'{at}'"),
-            Stamp::Stale => ["updated_at", "updated_at - interval '1 hour'"][self.random.below(2) as usize].into(),
+            Stamp::Stale => ["updated_at", "created_at"][self.random.below(2) as usize].into(),
             Stamp::Null => "NULL".into(),
         };
         let which = self.random.below(12) + 1;
@@ -158,11 +160,17 @@ impl Writer<'_> {
             0..4 => {
                 // Several at once are tied.
                 let count = if self.random.once_in(4) { 5 } else { 1 };
-                let value = if stamp == Stamp::Stale { "now() - interval '1 day'" } else { &value };
-                self.client.sql(&format!(
-                    "INSERT INTO {table} (v, reference, updated_at) SELECT 1, {which}, {value} \
+                let old = Time((now() - Span::seconds(86_400)).0 / 1_000 * 1_000);
+                // A row that is brought in from elsewhere with a time of yesterday is late, by what was declared.
+                let (stamp, value) = match stamp {
+                    Stamp::Stale => (Stamp::Writer(old), format!("'{old}'")),
+                    stamp => (stamp, value),
+                };
+                let rows = self.client.sql(&format!(
+                    "INSERT INTO {table} (v, reference, created_at, updated_at) SELECT 1, {which}, {value}, {value} \
                      FROM generate_series(1, {count}) RETURNING id, v"
-                ))?
+                ))?;
+                return Ok(rows.into_iter().map(|(id, v)| (id, v, stamp, false)).collect());
             }
             9 if self.random.once_in(3) => {
                 let gone = self.client.sql(&format!("DELETE FROM {table} WHERE id = {which} RETURNING id, v + 1"))?;
@@ -211,7 +219,7 @@ fn round(server: &Postgres, seed: u64) -> Vec<String> {
     let index = if random.once_in(2) { format!("CREATE INDEX ON {name} (updated_at);") } else { String::new() };
     client
         .sql(&format!(
-            "CREATE TABLE {name} (id bigserial PRIMARY KEY, v bigint, reference bigint, updated_at timestamptz); {index}"
+            "CREATE TABLE {name} (id bigserial PRIMARY KEY, v bigint, reference bigint, created_at timestamptz, updated_at timestamptz); {index}"
         ))
         .unwrap();
     let watch = Watch::start(source(&url, &table), Place::default());
