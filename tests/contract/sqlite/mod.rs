@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use throughline::sources::live::Source;
 use throughline::sources::sqlite::{Options, Poll};
-use throughline::sources::tables::{Sweep, Table};
+use throughline::sources::tables::{Common, Sweep, Table};
 use tokio::runtime::{Builder, Runtime};
 
 /// A writer's connection.
@@ -46,7 +46,11 @@ const SCHEMA: &str = "CREATE TABLE orders (id integer PRIMARY KEY, n integer, \
                       CREATE INDEX updated ON orders (updated_at); CREATE TABLE other (id integer)";
 
 pub fn source(path: PathBuf, tables: Vec<Table>) -> Box<dyn Source> {
-    Box::new(Poll::new(Options { path, tables, common: COMMON }))
+    source_as(path, tables, COMMON)
+}
+
+pub fn source_as(path: PathBuf, tables: Vec<Table>, common: Common) -> Box<dyn Source> {
+    Box::new(Poll::new(Options { path, tables, common }))
 }
 
 struct Shop {
