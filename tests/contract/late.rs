@@ -85,8 +85,18 @@ impl Truth {
         last.into_iter().filter(|(_, (_, deleted))| !deleted).map(|(id, (version, _))| (id, version)).collect()
     }
 
+    /// What is written back to a row that was late may be as old.
+    fn spread_lateness(&mut self) {
+        let mut before: Option<(Version, bool)> = None;
+        for (version, written) in &mut self.0 {
+            written.late |= before.is_some_and(|((id, _), late)| id == version.0 && late);
+            before = Some((*version, written.late));
+        }
+    }
+
     /// What is wrong with what was said.
-    pub fn lies(&self, said: &[(Time, Said)], lateness: Span) -> Vec<String> {
+    pub fn lies(mut self, said: &[(Time, Said)], lateness: Span) -> Vec<String> {
+        self.spread_lateness();
         let heard = heard(said);
         let mut lies = Vec::new();
         if heard.holes {
@@ -171,8 +181,8 @@ fn what_is_not_true_is_caught() {
     };
     let proof = |when, at| (Time(when), Said::CaughtUp(Time(at)));
     let written = |event, by| Written { event: Time(event), from: Time(by - 1), by: Time(by), late: false, deleted: false };
-    let truth = Truth([((1, 1), written(10, 12)), ((1, 2), written(20, 22))].into());
-    let lies = |said: &[(Time, Said)]| truth.lies(said, Span(5)).len();
+    let truth = || Truth([((1, 1), written(10, 12)), ((1, 2), written(20, 22))].into());
+    let lies = |said: &[(Time, Said)]| truth().lies(said, Span(5)).len();
     assert_eq!(lies(&[record(1, 1, 10, 1), record(1, 2, 20, 2), proof(40, 40)]), 0);
     assert_eq!(lies(&[record(1, 2, 20, 1), proof(40, 40)]), 0, "polling skips versions");
     assert_eq!(lies(&[record(1, 1, 10, 1), proof(40, 25), record(1, 2, 20, 2)]), 0, "within the lateness");

@@ -139,8 +139,6 @@ impl Writer<'_> {
                 Stamp::Writer(at) => (at, by.since(at) > LATENESS),
                 _ => (began, false),
             };
-            // What is written back to a row that was late may be as old.
-            let late = late || truth.0.get(&(id, version - 1)).is_some_and(|before| before.late);
             truth.0.insert((id, version), Written { event, from, by, late, deleted });
         }
         Ok(())

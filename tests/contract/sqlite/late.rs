@@ -66,8 +66,7 @@ impl Late<'_> {
         let by = now();
         let mut truth = self.truth.lock().unwrap();
         for (id, version, event, deleted) in wrote {
-            let before = truth.0.get(&(id, version - 1)).is_some_and(|before| before.late);
-            let late = before || by.since(event) > LATENESS;
+            let late = by.since(event) > LATENESS;
             truth.0.insert((id, version), Written { event, from, by, late, deleted });
         }
     }
