@@ -134,7 +134,8 @@ impl Truth {
         for (version, (at, time)) in &heard.first {
             let late = self.0.get(version).is_none_or(|written| written.late);
             if *at > place && *time < claim && !late {
-                lies.push(format!("all before {claim} was claimed at {when}, and then {version:?} came, of {time}"));
+                let row: Vec<_> = self.0.range((version.0, 0)..=(version.0, i64::MAX)).collect();
+                lies.push(format!("all before {claim} was claimed at {when}, and then {version:?} came, of {time}: {row:?}"));
             }
         }
         lies
@@ -176,11 +177,21 @@ fn what_is_not_true_is_caught() {
     let record = |id: i64, v: i64, time, offset| {
         let payload = format!(r#"{{"id":{id},"v":{v}}}"#);
         let part = "t".to_owned();
-        let seen = crate::watch::Seen { part, offset, payload, stream: None, key: None, time: Some(Time(time)), op: None, headers: vec![] };
+        let seen = crate::watch::Seen {
+            part,
+            offset,
+            payload,
+            stream: None,
+            key: None,
+            time: Some(Time(time)),
+            op: None,
+            headers: vec![],
+        };
         (Time(0), Said::Record(seen))
     };
     let proof = |when, at| (Time(when), Said::CaughtUp(Time(at)));
-    let written = |event, by| Written { event: Time(event), from: Time(by - 1), by: Time(by), late: false, deleted: false };
+    let written =
+        |event, by| Written { event: Time(event), from: Time(by - 1), by: Time(by), late: false, deleted: false };
     let truth = || Truth([((1, 1), written(10, 12)), ((1, 2), written(20, 22))].into());
     let lies = |said: &[(Time, Said)]| truth().lies(said, Span(5)).len();
     assert_eq!(lies(&[record(1, 1, 10, 1), record(1, 2, 20, 2), proof(40, 40)]), 0);

@@ -27,8 +27,7 @@ pub fn table(name: &str) -> Table {
 }
 
 /// Polls often; what a row's own clock says is taken as it is.
-pub const COMMON: Common =
-    Common { poll: Span(50_000_000), lateness: Span::seconds(1), clock_skew: Span::ZERO };
+pub const COMMON: Common = Common { poll: Span(50_000_000), lateness: Span::seconds(1), clock_skew: Span::ZERO };
 
 pub fn source(url: String, tables: Vec<Table>) -> Box<dyn Source> {
     Box::new(Poll::new(Options { url: Secret(url), tables, common: COMMON }))
@@ -94,22 +93,27 @@ impl System for Shop {
         let of = |table: Table| vec![table];
         let updated = |name: &str| Table { updated: Some(name.into()), ..table("orders") };
         vec![
-            ("a wrong password", source(self.url("watcher", "s3cret", "postgres"), of(table("orders"))), vec![
-                "watcher@127.0.0.1",
-                "password",
-            ]),
-            ("no right to read", source(self.url("stranger", "s3cret", "postgres"), of(table("orders"))), vec![
-                "GRANT SELECT ON \"public\".\"orders\" TO \"stranger\"",
-            ]),
+            (
+                "a wrong password",
+                source(self.url("watcher", "s3cret", "postgres"), of(table("orders"))),
+                vec!["watcher@127.0.0.1", "password"],
+            ),
+            (
+                "no right to read",
+                source(self.url("stranger", "s3cret", "postgres"), of(table("orders"))),
+                vec!["GRANT SELECT ON \"public\".\"orders\" TO \"stranger\""],
+            ),
             ("another database", source(self.url("watcher", "w", "nowhere"), of(table("orders"))), vec!["nowhere"]),
-            ("a table that is spelt otherwise", source(watcher.clone(), of(table("Orders"))), vec![
-                "no table Orders",
-                "public.orders",
-            ]),
-            ("a column that is not there", source(watcher.clone(), of(updated("changed"))), vec![
-                "no column changed",
-                "updated_at",
-            ]),
+            (
+                "a table that is spelt otherwise",
+                source(watcher.clone(), of(table("Orders"))),
+                vec!["no table Orders", "public.orders"],
+            ),
+            (
+                "a column that is not there",
+                source(watcher.clone(), of(updated("changed"))),
+                vec!["no column changed", "updated_at"],
+            ),
             ("a column that is no time", source(watcher, of(updated("n"))), vec!["n of orders", "bigint"]),
         ]
     }
@@ -118,7 +122,16 @@ impl System for Shop {
         let log = self.server.log();
         let ours = log.lines().filter_map(|line| line.strip_prefix("throughline|"));
         let statements = ours.filter_map(|line| line.split_once("LOG:  statement: ").map(|(_, statement)| statement));
-        let reads = ["SET ", "SELECT ", "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", "COMMIT", "ROLLBACK", "DECLARE ", "FETCH ", "CLOSE "];
+        let reads = [
+            "SET ",
+            "SELECT ",
+            "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            "COMMIT",
+            "ROLLBACK",
+            "DECLARE ",
+            "FETCH ",
+            "CLOSE ",
+        ];
         let statements: Vec<&str> = statements.collect();
         assert!(statements.len() > 50, "the log shows nothing of the source");
         let others = statements.iter().filter(|statement| !reads.iter().any(|read| statement.starts_with(read)));

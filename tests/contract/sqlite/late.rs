@@ -85,7 +85,8 @@ impl Late<'_> {
             0..4 => {
                 let count = if self.random.once_in(4) { 5 } else { 1 };
                 let values = vec![format!("(1, {which}, '{text}', '{text}')"); count].join(", ");
-                let sql = format!("INSERT INTO rows (v, reference, created_at, updated_at) VALUES {values} RETURNING id");
+                let sql =
+                    format!("INSERT INTO rows (v, reference, created_at, updated_at) VALUES {values} RETURNING id");
                 rows(self.writer.sql(&sql), &mut |_| 1, stamp, false)
             }
             9 if self.random.once_in(3) => {
@@ -157,7 +158,11 @@ fn round(folder: &Path, seed: u64) -> Vec<String> {
     watch.until("all rows as they are", |now| truth.is_seen(&[&before[..], now].concat()));
     said.extend(watch.said_at());
     watch.stop();
-    truth.lies(&said, LATENESS)
+    let mut lies = truth.lies(&said, LATENESS);
+    if !lies.is_empty() {
+        lies.push(format!("{mode:?}, {table:?}"));
+    }
+    lies
 }
 
 #[test]
