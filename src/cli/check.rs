@@ -1,9 +1,12 @@
 //! `throughline check`: all mistakes of configuration and flows at once, and what cannot work well.
 
-use super::human::{GOOD, WARNING};
+use super::human::{ERROR, GOOD, WARNING};
 use super::project::{self, Read};
 use super::{Exit, sample};
+use crate::config::Config;
 use crate::flow::plan::{Flow, Plan};
+use crate::runtime::live;
+use crate::sources::remark::{Remark, Weight};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -17,6 +20,10 @@ pub struct Args {
     /// why not
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     sample: Option<u32>,
+    /// Also connect to each system, and tell what it lets us read, what it will be able to prove, and which columns
+    /// cannot be trusted; takes some seconds
+    #[arg(long)]
+    connect: bool,
 }
 
 /// Runs the command.
@@ -41,9 +48,32 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if let Some(count) = args.sample {
         out.push_str(&sample::tell(&project, count as usize)?);
     }
-    let _ = writeln!(out, "{GOOD}good{GOOD:#}: {}", size(&project.plan));
+    let unfit = args.connect && connect(&project.config, &mut out);
+    if !unfit {
+        let _ = writeln!(out, "{GOOD}good{GOOD:#}: {}", size(&project.plan));
+    }
     super::print(&out)?;
-    Ok(Exit::Good)
+    Ok(if unfit { Exit::Unknown } else { Exit::Good })
+}
+
+/// Looks at each system; whether one of them cannot be read as the configuration says.
+fn connect(config: &Config, out: &mut String) -> bool {
+    let mut unfit = false;
+    for source in &config.sources {
+        let Some(remarks) = live::examine(source, config.clock_skew) else { continue };
+        let _ = writeln!(out, "source {}", source.name);
+        for Remark { weight, text } in remarks {
+            let (style, word) = match weight {
+                Weight::Good => (GOOD, "good   "),
+                Weight::Warning => (WARNING, "warning"),
+                Weight::Error => (ERROR, "error  "),
+            };
+            unfit |= weight == Weight::Error;
+            let _ = writeln!(out, "  {style}{word}{style:#}  {text}");
+        }
+        out.push('\n');
+    }
+    unfit
 }
 
 fn size(plan: &Plan) -> String {

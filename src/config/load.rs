@@ -170,6 +170,7 @@ mod tests {
     use crate::model::verdict::Severity;
     use crate::sources::kafka::Mechanism;
     use crate::sources::live::Start;
+    use crate::sources::tables::{Common, Sweep};
     use std::fmt::Write;
 
     /// A folder with a flow, so that `flows:` can be right.
@@ -237,6 +238,31 @@ sources:
     jump_max: 2d
   log: {type: file, path: "${LOG:-app.log}", format: regex, pattern: '^(?<at>\S+) (?<text>.*)$', time: body.at, lateness: 1m}
   events: {type: file, path: "${EVENTS}", format: json, time: body.ts}
+"#;
+
+    const TABLES: &str = r#"
+flows: [order.yaml]
+clock_skew: 2s
+sources:
+  shop:
+    type: postgres
+    url: "postgres://watcher:${SECRET:-s3cret}@db:5432/shop"
+    capture: poll
+    poll: 500ms
+    lateness: 10s
+    tables:
+      orders: {columns: {updated: updated_at}, sweep: never}
+      crm.Customer:
+        columns: {key: [region, id], updated: updatedAt, time: createdAt}
+        zone: Europe/Berlin
+        sweep: 10m
+        start: beginning
+  local:
+    type: sqlite
+    path: shop.db
+    clock: one
+    redact: body.email
+    tables: {payments: {}}
 "#;
 
     const KAFKA: &str = r#"
@@ -315,6 +341,52 @@ sources:
         assert_eq!(events.pacing.lateness, Lateness::Span(Span::ZERO));
         assert_eq!(events.pacing.jump_max, Span::seconds(86_400));
         assert_eq!((events.clock, events.carries), (Clock::PerPart, Carries::Lines));
+    }
+
+    #[test]
+    fn every_option_of_tables_is_read() {
+        let config = good(TABLES);
+        let [shop, local] = &config.sources[..] else { panic!("two sources") };
+        let (Tap::Postgres(postgres), Tap::Sqlite(sqlite)) = (&shop.tap, &local.tap) else { panic!("tables") };
+        assert_eq!(postgres.url.0, "postgres://watcher:s3cret@db:5432/shop");
+        assert!(!format!("{config:?}").contains("s3cret"), "secrets are not shown");
+        let [orders, customer] = &postgres.tables[..] else { panic!("two tables") };
+        assert_eq!(
+            (&orders.key[..], orders.updated.as_deref(), orders.sweep),
+            (&[][..], Some("updated_at"), Sweep::Never)
+        );
+        assert_eq!(
+            (&*customer.name, customer.key.len(), customer.time.as_deref()),
+            ("crm.Customer", 2, Some("createdAt"))
+        );
+        assert_eq!((customer.zone, customer.sweep), (chrono_tz::Europe::Berlin, Sweep::Every(Span::seconds(600))));
+        assert_eq!((orders.start, customer.start, shop.start), (Start::Latest, Start::Beginning, Start::Latest));
+        let common = Common { poll: Span(500_000_000), lateness: Span::seconds(10), clock_skew: Span::seconds(2) };
+        assert_eq!((postgres.common, shop.clock, shop.carries), (common, Clock::Many, Carries::Rows));
+        assert!(shop.skips_versions && shop.decoding.stamped && shop.decoding.key_is_identity);
+        assert!(sqlite.path.ends_with("shop.db") && local.decoding.redact.len() == 1);
+        assert_eq!((sqlite.common.clock_skew, sqlite.common.lateness), (Span::ZERO, Span::seconds(5)));
+        assert_eq!((local.resolution, shop.resolution), (Span::seconds(1), Span(500_000_000)));
+    }
+
+    #[test]
+    fn mistakes_of_tables_are_told_with_place_and_remedy() {
+        insta::assert_snapshot!(mistakes(
+            r#"flows: order.yaml
+sources:
+  empty: {type: postgres}
+  shop:
+    type: postgres
+    url: mysql://me:s3cret@db/shop
+    capture: tail
+    poll: 10ms
+    format: json
+    tables:
+      orders: {columns: {kee: id}, sweep: never, start: 2026-01-01}
+      items: {zone: Europe/Berln, sweep: often}
+  none: {type: sqlite, path: shop.db, tables: {}}
+"#
+        ));
     }
 
     #[test]
@@ -397,18 +469,17 @@ sources:
     #[test]
     fn the_schema_knows_what_the_loader_reads() {
         let schema = schema::schema();
-        let (full, kafka) = (json(FULL), json(KAFKA));
-        jsonschema::validate(&schema, &full).unwrap();
-        jsonschema::validate(&schema, &kafka).unwrap();
+        let documents = [FULL, KAFKA, TABLES].map(json);
+        documents.iter().for_each(|document| jsonschema::validate(&schema, document).unwrap());
         let types = schema["properties"]["sources"]["additionalProperties"]["oneOf"].as_array().unwrap();
         let used = |option: &str| {
-            let sources = [&full, &kafka].map(|document| document["sources"].as_object().unwrap().values());
-            sources.into_iter().flatten().any(|source| source.get(option).is_some())
+            let sources = documents.iter().map(|document| document["sources"].as_object().unwrap().values());
+            sources.flatten().any(|source| source.get(option).is_some())
         };
         for option in types.iter().flat_map(|kind| kind["properties"].as_object().unwrap().keys()) {
             assert!(used(option), "{option}");
         }
-        let mut wrong = full.clone();
+        let mut wrong = documents[0].clone();
         wrong["sources"]["events"]["tme"] = "body.ts".into();
         assert!(!jsonschema::is_valid(&schema, &wrong));
     }

@@ -40,7 +40,7 @@ pub fn schema() -> Value {
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": "^[\\p{L}\\p{N}_-]+$"},
-                "additionalProperties": {"oneOf": [file(), kafka()]}
+                "additionalProperties": {"oneOf": [file(), kafka(), postgres(), sqlite()]}
             }
         }
     })
@@ -158,6 +158,79 @@ fn file() -> Value {
             )
         }),
     )
+}
+
+fn postgres() -> Value {
+    tables(
+        "postgres",
+        &["type", "url", "tables"],
+        json!({
+            "url": text(
+                "`postgres://user:password@host:5432/database`; TLS by `?sslmode=verify-full&sslrootcert=FILE`. Better a \
+                 variable: `${SHOP_URL}`."
+            ),
+            "capture": choice("How changes are found. Default: poll.", &["poll"])
+        }),
+    )
+}
+
+fn sqlite() -> Value {
+    let own = json!({"path": text("The database's file; relative to the configuration.")});
+    tables("sqlite", &["type", "path", "tables"], own)
+}
+
+/// Sources of tables: rows are JSON, and bring their key and their time.
+fn tables(kind: &str, required: &[&str], own: Value) -> Value {
+    let mut schema = source(kind, required, own);
+    let Some(properties) = schema["properties"].as_object_mut() else { unreachable!("a source has options") };
+    for foreign in ["pattern", "time", "time_format", "zone", "key", "op"] {
+        properties.remove(foreign);
+    }
+    properties.insert(
+        "tables".into(),
+        json!({
+            "description": "The tables by name, letter by letter; a schema stands before a dot.",
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": table()
+        }),
+    );
+    properties.insert("poll".into(), duration("From one poll to the next. Default: 1s."));
+    properties
+        .insert("lateness".into(), duration("The longest span from a row's time to its being visible. Default: 5s."));
+    properties.insert("start".into(), start("the tables"));
+    schema
+}
+
+fn start(what: &str) -> Value {
+    text(&format!(
+        "Which rows of {what} are read that are there at the very first start: none (`latest`, the default), all \
+         (`beginning`), or those of a moment and later."
+    ))
+}
+
+fn table() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "columns": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "key": texts("What tells rows apart. Default: the primary key."),
+                    "updated": text("The column that rises when a row is changed."),
+                    "time": text("The column that says when it happened, where that is not `updated`.")
+                }
+            },
+            "zone": text("The zone of columns that name none. Default: UTC."),
+            "sweep": text(
+                "How often all of it is looked through: a span, or `never` where `updated` is to be trusted. Default: as \
+                 often as it costs little."
+            ),
+            "start": start("this table")
+        }
+    })
 }
 
 fn kafka() -> Value {

@@ -13,6 +13,7 @@
 //! Each source has a thread of its own, in which [`Source::follow`] may block; the intake blocks it in turn where the
 //! engine is behind, so memory stays bounded whatever the system delivers.
 
+use super::remark::Remark;
 use crate::model::time::Time;
 use std::time::Duration;
 
@@ -22,6 +23,12 @@ pub trait Source: Send {
     /// until the intake says that the daemon stops. What a failed call did not deliver is taken again from the last
     /// cursor: a source that cannot go on returns, and is called again after a while.
     fn follow(&mut self, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Failure>;
+
+    /// Looks at the system as whoever configures it would: can it be reached, may it be read, what will it prove? `None`
+    /// where this type of source has nothing to say.
+    fn examine(&mut self) -> Option<Vec<Remark>> {
+        None
+    }
 }
 
 /// Where a source begins that was never followed before.

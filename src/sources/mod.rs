@@ -11,6 +11,7 @@ pub mod file;
 pub mod kafka;
 pub mod live;
 pub mod postgres;
+pub mod remark;
 pub mod secret;
 pub mod sqlite;
 pub mod tables;

@@ -2,7 +2,6 @@
 
 use crate::sources::live::{Failure, Intake, Stopped};
 use std::future::Future;
-use std::io;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -63,11 +62,5 @@ impl Waiter {
                 }
             }
         })
-    }
-
-    /// The same where nothing is to be told meanwhile, for questions that a person waits for.
-    pub fn block<T>(&self, limit: Duration, future: impl Future<Output = T>) -> io::Result<T> {
-        let late = |_| io::Error::from(io::ErrorKind::TimedOut);
-        self.0.block_on(async { timeout(limit, future).await }).map_err(late)
     }
 }

@@ -4,6 +4,7 @@
 //! system.rs   what a system under test can do: write, cut, restart, refuse
 //! watch.rs    follows it as the daemon would, and keeps all that the source says
 //! suite.rs    the contract: one function a promise
+//! late.rs     writers that commit late and out of order, and what may not be said then
 //! logs.rs …   one file a system
 //! ```
 //!
@@ -13,8 +14,11 @@
 mod servers;
 
 mod kafka;
+mod late;
 mod logs;
+mod postgres;
 mod postgres_changes;
+mod sqlite;
 mod suite;
 mod system;
 mod watch;

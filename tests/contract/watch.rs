@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use throughline::model::time::Time;
-use throughline::sources::live::{Failure, Intake, Record, Source, Stopped};
+use throughline::sources::live::{Failure, Intake, Note, Record, Source, Stopped};
 
 /// How long the suite waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,9 +41,9 @@ pub enum Said {
 
 /// A source that is being followed.
 pub struct Watch {
-    log: Arc<Mutex<Vec<Said>>>,
+    log: Arc<Mutex<Vec<(Time, Said)>>>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Vec<String>>>,
+    thread: Option<JoinHandle<(Vec<String>, HashMap<u64, Note>)>>,
     cursor: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
@@ -52,22 +52,23 @@ pub struct Watch {
 pub struct Place {
     pub cursor: Option<Vec<u8>>,
     pub parts: Vec<String>,
+    pub notes: HashMap<u64, Note>,
 }
 
 impl Watch {
     /// Follows from a place, again and again where the source fails.
     pub fn start(mut source: Box<dyn Source>, from: Place) -> Watch {
         let (log, stop, cursor) = (Arc::default(), Arc::<AtomicBool>::default(), Arc::new(Mutex::new(from.cursor)));
-        let mut desk = Desk::new(from.parts, Arc::clone(&log), stop.clone(), Arc::clone(&cursor));
+        let mut desk = Desk::new(from.parts, from.notes, Arc::clone(&log), stop.clone(), Arc::clone(&cursor));
         let thread = thread::spawn(move || {
             loop {
                 let from = desk.cursor.lock().unwrap().clone();
                 match source.follow(from.as_deref(), &mut desk) {
-                    Ok(()) => return desk.parts_delivered(),
+                    Ok(()) => return desk.delivered(),
                     Err(Failure(why)) => desk.fail(why),
                 }
                 if desk.pause(RETRY).is_err() {
-                    return desk.parts_delivered();
+                    return desk.delivered();
                 }
             }
         });
@@ -76,6 +77,11 @@ impl Watch {
 
     /// All that was said so far; of what was not delivered, nothing.
     pub fn said(&self) -> Vec<Said> {
+        self.log.lock().unwrap().iter().map(|(_, said)| said.clone()).collect()
+    }
+
+    /// The same, each with the moment at which it was delivered.
+    pub fn said_at(&self) -> Vec<(Time, Said)> {
         self.log.lock().unwrap().clone()
     }
 
@@ -103,7 +109,14 @@ impl Watch {
 
     /// Stops it, which must not take long; all that was said, and from where it can be gone on with.
     #[track_caller]
-    pub fn stop(mut self) -> (Vec<Said>, Place) {
+    pub fn stop(self) -> (Vec<Said>, Place) {
+        let (said, place) = self.stop_at();
+        (said.into_iter().map(|(_, said)| said).collect(), place)
+    }
+
+    /// The same, with the moments at which things were delivered.
+    #[track_caller]
+    pub fn stop_at(mut self) -> (Vec<(Time, Said)>, Place) {
         self.stop.store(true, Ordering::Relaxed);
         let begun = Instant::now();
         let thread = self.thread.take().expect("it runs");
@@ -111,9 +124,9 @@ impl Watch {
             assert!(begun.elapsed() < STOPS_WITHIN, "the source did not stop within {STOPS_WITHIN:?}");
             thread::sleep(Duration::from_millis(5));
         }
-        let parts = thread.join().unwrap();
+        let (parts, notes) = thread.join().unwrap();
         let cursor = self.cursor.lock().unwrap().clone();
-        (self.said(), Place { cursor, parts })
+        (self.said_at(), Place { cursor, parts, notes })
     }
 }
 
@@ -128,46 +141,42 @@ struct Desk {
     delivered_parts: usize,
     numbers: HashMap<String, u32>,
     waiting: Vec<Said>,
-    log: Arc<Mutex<Vec<Said>>>,
+    log: Arc<Mutex<Vec<(Time, Said)>>>,
     stop: Arc<AtomicBool>,
     cursor: Arc<Mutex<Option<Vec<u8>>>>,
     durable: Option<Vec<u8>>,
     last: HashMap<u32, u64>,
+    /// As of the last delivery, and what was noted since.
+    notes: HashMap<u64, Note>,
+    noted: Vec<(u64, Option<Note>)>,
 }
 
 impl Desk {
     fn new(
         parts: Vec<String>,
-        log: Arc<Mutex<Vec<Said>>>,
+        notes: HashMap<u64, Note>,
+        log: Arc<Mutex<Vec<(Time, Said)>>>,
         stop: Arc<AtomicBool>,
         cursor: Arc<Mutex<Option<Vec<u8>>>>,
     ) -> Desk {
         let numbers = parts.iter().cloned().zip(0..).collect();
         let delivered_parts = parts.len();
-        Desk {
-            parts,
-            delivered_parts,
-            numbers,
-            waiting: Vec::new(),
-            log,
-            stop,
-            cursor,
-            durable: None,
-            last: HashMap::new(),
-        }
+        let (waiting, noted, last, durable) = Default::default();
+        Desk { parts, delivered_parts, numbers, waiting, log, stop, cursor, durable, last, notes, noted }
     }
 
     fn fail(&mut self, why: String) {
         self.waiting.clear();
+        self.noted.clear();
         self.last.clear();
         self.parts.truncate(self.delivered_parts);
         let known = self.parts.len();
         self.numbers.retain(|_, number| (*number as usize) < known);
-        self.log.lock().unwrap().push(Said::Failed(why));
+        self.log.lock().unwrap().push((now(), Said::Failed(why)));
     }
 
-    fn parts_delivered(&self) -> Vec<String> {
-        self.parts[..self.delivered_parts].to_vec()
+    fn delivered(&self) -> (Vec<String>, HashMap<u64, Note>) {
+        (self.parts[..self.delivered_parts].to_vec(), self.notes.clone())
     }
 }
 
@@ -218,10 +227,17 @@ impl Intake for Desk {
             return Err(Stopped);
         }
         let mut log = self.log.lock().unwrap();
-        log.append(&mut self.waiting);
-        log.push(Said::Delivered(cursor.to_vec()));
+        let at = now();
+        log.extend(self.waiting.drain(..).map(|said| (at, said)));
+        log.push((at, Said::Delivered(cursor.to_vec())));
         *self.cursor.lock().unwrap() = Some(cursor.to_vec());
         self.delivered_parts = self.parts.len();
+        for (number, note) in self.noted.drain(..) {
+            match note {
+                Some(note) => _ = self.notes.insert(number, note),
+                None => _ = self.notes.remove(&number),
+            }
+        }
         Ok(())
     }
 
@@ -230,8 +246,16 @@ impl Intake for Desk {
         self.durable.as_deref()
     }
 
+    fn note(&mut self, number: u64, note: Option<Note>) {
+        self.noted.push((number, note));
+    }
+
+    fn notes(&self) -> Vec<(u64, Note)> {
+        self.notes.iter().map(|(number, note)| (*number, *note)).collect()
+    }
+
     fn trouble(&mut self, what: &str) {
-        self.log.lock().unwrap().push(Said::Trouble(what.to_owned()));
+        self.log.lock().unwrap().push((now(), Said::Trouble(what.to_owned())));
     }
 
     fn pause(&mut self, span: Duration) -> Result<(), Stopped> {

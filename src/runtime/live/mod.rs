@@ -36,6 +36,7 @@ use crate::model::time::Span;
 use crate::sources::file::follow::{Follow, Options};
 use crate::sources::kafka::{self, Kafka};
 use crate::sources::live::{Source, Stopped};
+use crate::sources::remark::Remark;
 use crate::sources::{postgres, sqlite};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use entry::Delivery;
@@ -168,6 +169,11 @@ fn outlets(source: &SourceConfig, lanes: &mut [Lane], senders: &[Sender<Delivery
     let behind = all.iter().filter(|bookmark| bookmark.cursor.is_some()).min_by_key(|bookmark| bookmark.number);
     let (cursor, notes) = behind.map(|behind| (behind.cursor.clone(), behind.notes.clone())).unwrap_or_default();
     Some((Bookmark { cursor, parts, number, notes }, outlets))
+}
+
+/// What a look at a source's system says to whoever configures it; `None` where there is nothing to ask.
+pub fn examine(config: &SourceConfig, clock_skew: Span) -> Option<Vec<Remark>> {
+    open(config, clock_skew).examine()
 }
 
 /// The live source that a configuration describes.

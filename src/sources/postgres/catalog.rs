@@ -3,7 +3,7 @@
 use super::session::{Session, column};
 use super::sql::literal;
 use crate::sources::live::{Failure, Intake};
-use crate::sources::tables::{Sweep, Table, parts, quoted};
+use crate::sources::tables::{Table, parts, quoted};
 use crate::sources::waiting::Halt;
 
 /// A table as the database has it.
@@ -21,8 +21,8 @@ pub(super) struct Relation {
     pub time: Option<Stamp>,
     /// Its rows say which transaction wrote them; those of views do not.
     pub has_transactions: bool,
-    /// `updated` finds rows without reading all of them.
-    pub narrows: bool,
+    /// An index lets `updated` find rows without reading all of them.
+    pub has_index: bool,
 }
 
 /// A column with a time.
@@ -61,11 +61,11 @@ pub(super) fn look_up(session: &mut Session, table: &Table, intake: &mut dyn Int
     let key = key(session, table, number, &columns, intake)?;
     let updated = table.updated.as_deref().map(|name| stamp(table, &columns, name)).transpose()?;
     let time = table.time.as_deref().map(|name| stamp(table, &columns, name)).transpose()?;
-    let narrows = match &updated {
-        Some(updated) => has_index(session, number, &updated.column, intake)? || table.sweep == Sweep::Never,
+    let has_index = match &updated {
+        Some(updated) => has_index(session, number, &updated.column, intake)?,
         None => false,
     };
-    Ok(Relation { number, sql, key, updated, time, has_transactions: matches!(&kind[..], "r" | "p"), narrows })
+    Ok(Relation { number, sql, key, updated, time, has_transactions: matches!(&kind[..], "r" | "p"), has_index })
 }
 
 /// What to say of a table that is not there.

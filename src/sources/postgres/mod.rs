@@ -7,12 +7,14 @@
 
 mod catalog;
 pub mod changes;
+mod examine;
 mod poll;
 mod running;
 mod session;
 mod sql;
 
 use super::live::{Failure, Intake, Source};
+use super::remark::Remark;
 use super::secret::Secret;
 use super::tables::{Common, Table};
 use super::waiting::Halt;
@@ -47,5 +49,9 @@ impl Source for Poll {
             Err(Halt::Failed(failure)) => Err(failure),
             Ok(()) | Err(Halt::Stopped) => Ok(()),
         }
+    }
+
+    fn examine(&mut self) -> Option<Vec<Remark>> {
+        Some(examine::examine(&self.options))
     }
 }

@@ -117,7 +117,7 @@ impl Poller<'_> {
     /// Reads of one table what is due.
     fn visit(&mut self, index: usize, mark: Mark, snapshot: Snapshot, intake: &mut dyn Intake) -> Result<(), Halt> {
         let (relation, tracker) = (&self.relations[index], &mut self.followed.tables[index]);
-        let Some(kind) = tracker.due(snapshot.at, relation.narrows) else { return Ok(()) };
+        let Some(kind) = tracker.due(snapshot.at, relation.has_index) else { return Ok(()) };
         let swept = tracker.since(Kind::Sweep);
         if relation.has_transactions && swept.is_some_and(|swept| swept.bound >= snapshot.xmax) {
             tracker.unchanged(mark);

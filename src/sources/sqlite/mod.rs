@@ -9,11 +9,13 @@
 //! row commits it within that. A reader is in nobody's way for longer than a few hundred rows take.
 
 mod catalog;
+mod examine;
 mod poll;
 mod session;
 mod values;
 
 use super::live::{Failure, Intake, Source};
+use super::remark::Remark;
 use super::tables::{Common, Table};
 use super::waiting::Halt;
 use std::path::PathBuf;
@@ -48,5 +50,9 @@ impl Source for Poll {
             Err(Halt::Failed(failure)) => Err(failure),
             Ok(()) | Err(Halt::Stopped) => Ok(()),
         }
+    }
+
+    fn examine(&mut self) -> Option<Vec<Remark>> {
+        Some(examine::examine(&self.options))
     }
 }

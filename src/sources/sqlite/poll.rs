@@ -18,7 +18,7 @@ const WINDOW_ROWS_MAX: usize = 5_000;
 /// A look through a whole table is followed by so many times its length of rest.
 const REST_PER_WORK: u32 = 20;
 /// Why proofs are assumed.
-const ASSUMED: &str = "SQLite does not tell which transactions are under way: what is stamped is taken to be committed \
+pub(super) const ASSUMED: &str = "SQLite does not tell which transactions are under way: what is stamped is taken to be committed \
                        within the declared lateness";
 
 /// Follows the tables until the daemon stops.

@@ -20,9 +20,11 @@
 mod cursor;
 mod followed;
 mod memory;
+mod sample;
 mod tracker;
 
 pub use followed::Followed;
+pub use sample::Sample;
 pub use tracker::{Kind, Mark, Reading, Row, System, TABLES_MAX, Tracker};
 
 use crate::model::time::Span;

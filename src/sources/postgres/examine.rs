@@ -1,0 +1,126 @@
+//! `check --connect`: what the database lets us see, and which columns can be believed.
+
+use super::Options;
+use super::catalog::{self, Relation};
+use super::running;
+use super::session::{Session, column};
+use super::sql::{self, Which};
+use crate::model::time::{Span, Time};
+use crate::sources::live::Failure;
+use crate::sources::remark::{Alone, Remark};
+use crate::sources::tables::{Sample, Sweep, Table};
+use crate::sources::waiting::Halt;
+use std::time::Duration;
+
+/// How long changes are waited for.
+const WATCHED_FOR: Duration = Duration::from_secs(5);
+/// So many changed rows of a table are looked at.
+const CHANGED_MAX: usize = 10_000;
+
+/// Looks at everything that can be looked at.
+pub(super) fn examine(options: &Options) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    match look(options, &mut remarks) {
+        Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
+        Ok(()) | Err(Halt::Stopped) => {}
+    }
+    remarks
+}
+
+fn look(options: &Options, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
+    let mut session = Session::open(&options.url.0, &mut Alone)?;
+    let version: String = column(&session.row("SHOW server_version", &mut Alone)?, 0)?;
+    remarks.push(Remark::good(format!("PostgreSQL {version} at {} lets us in, to read only", session.address())));
+    remarks.push(proofs(&mut session)?);
+    let mut found = Vec::new();
+    for table in &options.tables {
+        match catalog::look_up(&mut session, table, &mut Alone) {
+            Ok(relation) => found.push((table, relation)),
+            Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
+            Err(Halt::Stopped) => return Ok(()),
+        }
+    }
+    let (begun, bound) = moment(&mut session)?;
+    for (table, relation) in &found {
+        remarks.extend(of_table(&mut session, table, relation, begun)?);
+    }
+    if found.iter().any(|(table, relation)| table.updated.is_some() && relation.has_transactions) {
+        std::thread::sleep(WATCHED_FOR);
+    }
+    for (table, relation) in &found {
+        if table.updated.is_some() && relation.has_transactions {
+            let sample = changed(&mut session, table, relation, bound)?;
+            let (ended, _) = moment(&mut session)?;
+            let reach = options.common.lateness.max(Span::seconds(1));
+            remarks.extend(sample.remarks(table, begun, ended, reach));
+        }
+    }
+    Ok(())
+}
+
+/// The database's time, and the number of the oldest transaction that is under way.
+fn moment(session: &mut Session) -> Result<(Time, u32), Halt> {
+    let now = sql::micros("clock_timestamp()");
+    let row = session.row(&format!("SELECT {now}, txid_snapshot_xmin(txid_current_snapshot())"), &mut Alone)?;
+    Ok((Time(column::<i64>(&row, 0)?.saturating_mul(1_000)), column::<i64>(&row, 1)? as u32))
+}
+
+/// Whether what is proven is earned.
+fn proofs(session: &mut Session) -> Result<Remark, Halt> {
+    let running = running::read(session, &mut Vec::new(), None, &mut Alone)?;
+    Ok(match (running.assumed, running.held_by) {
+        (Some(why), _) => Remark::warning(format!("progress will be assumed, by the declared lateness: {why}")),
+        (None, Some(who)) => Remark::warning(format!(
+            "nothing can be proven beyond {} at present: {who} began then and may still write",
+            running.whole
+        )),
+        (None, None) => Remark::good("it tells which transactions are under way, so progress is proven"),
+    })
+}
+
+/// How a table will be read.
+fn of_table(session: &mut Session, table: &Table, relation: &Relation, now: Time) -> Result<Vec<Remark>, Halt> {
+    let name = &table.name;
+    let mut remarks = Vec::new();
+    let count = session.row(&format!("SELECT count(*)::int8 FROM {}", relation.sql), &mut Alone)?;
+    let (rows, key) = (column::<i64>(&count, 0)?, relation.key.join(", "));
+    remarks.push(Remark::good(format!("{name}: {rows} rows, told apart by {key}")));
+    if !relation.has_transactions {
+        remarks.push(Remark::warning(format!(
+            "{name}: it is no ordinary table, so nothing but a look at all its rows shows which have changed"
+        )));
+    }
+    let Some(updated) = &relation.updated else { return Ok(remarks) };
+    let which = Which { bound: None, updated: Some(now) };
+    let plan = session.rows(&format!("EXPLAIN {}", sql::select(table, relation, which)), &mut Alone)?;
+    let plan: Vec<String> = plan.iter().map(|row| column(row, 0)).collect::<Result<_, _>>()?;
+    let scan = plan.iter().find(|line| line.contains("Scan")).cloned().unwrap_or_default();
+    let scan = scan.trim().trim_start_matches("->").trim().replace(" \"throughline's row\"", "");
+    let remark = match (relation.has_index, table.sweep) {
+        (true, _) => Remark::good(format!("{name}: a poll by `{}` is a {scan}", updated.column)),
+        (false, Sweep::Never) => Remark::warning(format!(
+            "{name}: no index begins with `{column}`, so each poll reads the whole table ({scan}): `CREATE INDEX \
+             CONCURRENTLY ON {} ({})`",
+            relation.sql,
+            crate::sources::tables::quoted(&updated.column),
+            column = updated.column
+        )),
+        (false, _) => Remark::warning(format!(
+            "{name}: no index begins with `{}`, so it is of no use: the table is looked through instead, as often as that \
+             costs little",
+            updated.column
+        )),
+    };
+    remarks.push(remark);
+    Ok(remarks)
+}
+
+/// The rows that were changed since, and what their `updated` says.
+fn changed(session: &mut Session, table: &Table, relation: &Relation, bound: u32) -> Result<Sample, Halt> {
+    let which = Which { bound: Some(bound), updated: None };
+    let select = format!("{} LIMIT {}", sql::select(table, relation, which), CHANGED_MAX + 1);
+    let rows = session.rows(&select, &mut Alone)?;
+    let time = |row| Ok::<_, Failure>(column::<Option<i64>>(row, 1)?.map(|at| Time(at.saturating_mul(1_000))));
+    let updated: Vec<Option<Time>> = rows.iter().take(CHANGED_MAX).map(time).collect::<Result<_, _>>()?;
+    Ok(Sample { updated, more: rows.len() > CHANGED_MAX })
+}
