@@ -96,7 +96,7 @@ fn it_follows_the_cluster_in_this_process() {
         security: Security::default(),
         start: Start::Beginning,
         clock_skew: Span::ZERO,
-        no_payload: b"null",
+        payload: Payload::Json,
     });
     (0..3).for_each(|n| produce(n % 2, &format!("{{\"n\":{n}}}")));
     let mut told = Told::until(3);
