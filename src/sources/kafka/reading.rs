@@ -85,7 +85,7 @@ impl<'o> Reading<'o> {
         let part = *known
             .part
             .get_or_insert_with(|| intake.part(&part_name(message.topic(), message.partition(), generation)));
-        if let Err(why) = self.hand_over(message, part, intake) {
+        if let Err(why) = self.hand_over(message, topic, part, intake) {
             self.failed = Some(Failure(why));
             return;
         }
@@ -116,7 +116,13 @@ impl<'o> Reading<'o> {
         Some(place)
     }
 
-    fn hand_over(&mut self, message: &Message<'_>, part: u32, intake: &mut dyn Intake) -> Result<(), String> {
+    fn hand_over(
+        &mut self,
+        message: &Message<'_>,
+        topic: usize,
+        part: u32,
+        intake: &mut dyn Intake,
+    ) -> Result<(), String> {
         let offset = u64::try_from(message.offset()).unwrap_or_default();
         let payload = message.payload();
         self.unsent.any = true;
@@ -151,7 +157,7 @@ impl<'o> Reading<'o> {
             part,
             offset,
             payload: body,
-            stream: Some(message.topic()),
+            stream: Some(&self.topics.all[topic].name),
             key: key.as_deref(),
             time: message.time(),
             op: payload.is_none().then_some("delete"),

@@ -114,4 +114,4 @@ impl Decoder {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

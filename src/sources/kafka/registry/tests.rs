@@ -2,15 +2,15 @@
 //! messages as producers write them.
 
 use super::*;
-use apache_avro::types::{Record, Value};
 use apache_avro::Schema as Avro;
+use apache_avro::types::{Record, Value};
 use apache_avro::writer::datum::GenericDatumWriter;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
 /// Answers paths with bodies, to whoever knows the password. It ends with the test's process.
-fn registry(answers: &'static [(&'static str, &'static str)]) -> Registry {
+pub fn registry(answers: &'static [(&'static str, &'static str)]) -> Registry {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -39,7 +39,7 @@ fn registry(answers: &'static [(&'static str, &'static str)]) -> Registry {
     Registry { url, login: Some(("me".into(), Secret("s3Bret".into()))), ca: None }
 }
 
-fn framed(id: u32, data: &[u8]) -> Vec<u8> {
+pub fn framed(id: u32, data: &[u8]) -> Vec<u8> {
     [&[0], &id.to_be_bytes()[..], data].concat()
 }
 
