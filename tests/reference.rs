@@ -60,6 +60,11 @@ fn the_page_on_flow_tests_holds() {
 }
 
 #[test]
+fn the_page_on_kafka_holds() {
+    holds("docs/kafka.md");
+}
+
+#[test]
 fn the_readme_holds() {
     holds("README.md");
 }

@@ -16,6 +16,8 @@ pub(super) enum Stamp {
     Named,
     /// Where no `time` is named, they have the source's.
     Own,
+    /// The same, and they are JSON when they come here, whatever their `format` is.
+    OwnJson,
 }
 
 /// The formats of records.
@@ -30,8 +32,8 @@ const FORMATS: [(&str, &str); 6] = [
 
 /// The options of text records. A source of its own clock may leave out the format: it is JSON.
 pub(super) fn read(fields: &Fields<'_>, stamp: Stamp, diagnostics: &Diagnostics<'_>) -> Option<Decoding> {
-    let stamped = stamp == Stamp::Own;
-    let format = if stamped && !fields.has("format") {
+    let stamped = stamp != Stamp::Named;
+    let format = if stamp == Stamp::OwnJson || (stamped && !fields.has("format")) {
         Some(Format::Json)
     } else {
         fields.required("format", "say how a record is written: json, csv, logfmt, regex, text or document");

@@ -8,7 +8,7 @@ use crate::flow::fields::Fields;
 use crate::flow::format::{Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::Span;
-use crate::sources::kafka::{Mechanism, Options, Secret, Security};
+use crate::sources::kafka::{Encoding, Mechanism, Options, Payload, Registry, Secret, Security};
 use crate::sources::live::Start;
 use regex::Regex;
 use std::path::Path;
@@ -32,7 +32,9 @@ pub(super) fn config(
     let isolation = [("read_committed", true), ("read_uncommitted", false)];
     let committed = fields.choice("isolation", &isolation).unwrap_or(true);
     let security = security(fields, folder, diagnostics);
-    let decoding = decoding::read(fields, Stamp::Own, diagnostics);
+    let schemas = schemas(fields, folder, diagnostics);
+    // What a schema tells becomes JSON before it is decoded.
+    let decoding = decoding::read(fields, if schemas.is_some() { Stamp::OwnJson } else { Stamp::Own }, diagnostics);
     if let (Some(Format::Csv { .. }), Some(node)) = (decoding.as_ref().map(|d| &d.format), fields.get("format")) {
         Problem::error("wrong-field", node.place, "a message has no line that names the columns")
             .help("`format: regex` with a `pattern` takes a line with columns apart")
@@ -52,8 +54,11 @@ pub(super) fn config(
             security: security?,
             start: Start::default(),
             clock_skew: Span::ZERO,
-            // A tombstone: in JSON a body that is null.
-            no_payload: if matches!(decoding.as_ref()?.format, Format::Json) { b"null" } else { b"" },
+            payload: match schemas {
+                Some(schemas) => schemas?,
+                None if matches!(decoding.as_ref()?.format, Format::Json) => Payload::Json,
+                None => Payload::Plain,
+            },
         })
     })();
     let tap = options.map(|options| Tap::Kafka(Box::new(options)));
@@ -92,6 +97,49 @@ fn topics_of(topics: &[Spanned<String>], diagnostics: &Diagnostics<'_>) -> (Vec<
         names.push(topic.value.clone());
     }
     (names, patterns)
+}
+
+/// Where schemas are asked for, if the format needs them; `Some(None)` where that is wrong.
+fn schemas(fields: &Fields<'_>, folder: &Path, diagnostics: &Diagnostics<'_>) -> Option<Option<Payload>> {
+    const EXAMPLE: &str = "`registry: {url: \"http://registry:8081\"}`";
+    let encoding = match fields.get("format").and_then(|node| node.scalar()).map(|scalar| scalar.text.as_str()) {
+        Some("avro") => Encoding::Avro,
+        Some("protobuf") => Encoding::Protobuf,
+        _ => {
+            if let Some(node) = fields.get("registry") {
+                Problem::error(
+                    "wrong-field",
+                    node.place,
+                    "`registry` belongs to `format: avro` and `format: protobuf`",
+                )
+                .help("remove it: JSON is read without its schema")
+                .report(diagnostics);
+            }
+            return None;
+        }
+    };
+    Some((|| {
+        let node = fields.required("registry", EXAMPLE)?;
+        let fields = Fields::new(node, "registry", diagnostics)?;
+        fields.required("url", EXAMPLE);
+        let url = fields.text("url");
+        let (user, password) = (fields.text("username"), fields.text("password"));
+        if user.is_some() != password.is_some() {
+            Problem::error("missing-field", node.place, "`username` and `password` belong together")
+                .help("name both, or none")
+                .report(diagnostics);
+        }
+        let ca = fields.text("ca").map(|path| folder.join(path.value).display().to_string());
+        fields.finish();
+        let url = url?;
+        if url.value.contains('@') || !["http://", "https://"].iter().any(|start| url.value.starts_with(start)) {
+            Problem::error("bad-url", url.place, "this cannot be the address of a registry")
+                .help(format!("{EXAMPLE}; user and password are options of their own"))
+                .report(diagnostics);
+        }
+        let login = user.zip(password).map(|(user, password)| (user.value, Secret(password.value)));
+        Some(Payload::Schemas(Registry { url: url.value, login, ca }, encoding))
+    })())
 }
 
 /// How to get in; `None` where it is wrong.

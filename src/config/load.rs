@@ -168,7 +168,7 @@ mod tests {
     use crate::config::{Tap, schema};
     use crate::flow::format::{Format, Lateness};
     use crate::model::verdict::Severity;
-    use crate::sources::kafka::Mechanism;
+    use crate::sources::kafka::{Encoding, Mechanism, Payload};
     use crate::sources::live::Start;
     use crate::sources::tables::{Common, Sweep};
     use std::fmt::Write;
@@ -286,6 +286,12 @@ sources:
     start: earliest
     lateness: 10s
   plain: {type: kafka, brokers: "kafka:9092", topics: payments}
+  typed:
+    type: kafka
+    brokers: "kafka:9092"
+    topics: [typed]
+    format: avro
+    registry: {url: "http://registry:8081", username: me, password: s3cret, ca: ca.pem}
 "#;
 
     #[test]
@@ -392,17 +398,21 @@ sources:
     #[test]
     fn every_option_of_topics_is_read() {
         let config = good(KAFKA);
-        let [events, plain] = &config.sources[..] else { panic!("two sources") };
+        let [events, plain, typed] = &config.sources[..] else { panic!("three sources") };
         let (Tap::Kafka(full), Tap::Kafka(short)) = (&events.tap, &plain.tap) else { panic!("both are topics") };
         assert_eq!((&*full.brokers, &full.topics[..]), ("kafka-1:9092,kafka-2:9092", &["orders".to_owned()][..]));
-        assert!(full.patterns[0].is_match("shop.returns") && !full.committed && full.no_payload.is_empty());
+        assert!(full.patterns[0].is_match("shop.returns") && !full.committed && matches!(full.payload, Payload::Plain));
         let security = &full.security;
         let (mechanism, user, _) = security.sasl.as_ref().unwrap();
         assert_eq!((*mechanism, &**user, security.tls), (Mechanism::ScramSha512, "watcher", true));
         assert!(security.ca.as_ref().unwrap().ends_with("/ca.pem") && security.certificate.is_some());
         assert!(!format!("{config:?}").contains("s3cret"), "a secret is never shown");
         assert_eq!((events.start, events.pacing.lateness), (Start::Beginning, Lateness::Span(Span::seconds(10))));
-        assert!(short.committed && short.security.sasl.is_none() && short.no_payload == b"null");
+        assert!(short.committed && short.security.sasl.is_none() && matches!(short.payload, Payload::Json));
+        let Tap::Kafka(schemas) = &typed.tap else { panic!("topics") };
+        let Payload::Schemas(registry, Encoding::Avro) = &schemas.payload else { panic!("{schemas:?}") };
+        assert_eq!((&*registry.url, registry.login.is_some()), ("http://registry:8081", true));
+        assert!(matches!(typed.decoding.format, Format::Json) && typed.decoding.stamped);
         assert_eq!((plain.start, plain.pacing.lateness), (Start::Latest, Lateness::Span(Span::seconds(5))));
         assert_eq!((plain.clock, plain.carries, plain.resolution), (Clock::Many, Carries::Messages, Span(1_000_000)));
         assert!(matches!(plain.decoding.format, Format::Json) && plain.decoding.stamped);
@@ -423,6 +433,9 @@ sources:
     group: watchers
     security: {protocol: ssl, mechanism: plain, username: me, certificate: me.pem, user: me}
   sasl: {type: kafka, brokers: "k:9092", topics: [a], security: {mechanism: scram, username: me}}
+  typed: {type: kafka, brokers: "k:9092", topics: [a], format: avro}
+  odd: {type: kafka, brokers: "k:9092", topics: [a], format: protobuf, registry: {url: "http://me:s3cret@registry", username: me, cert: x}}
+  text: {type: kafka, brokers: "k:9092", topics: [a], format: text, registry: {url: "http://registry"}}
 "#
         ));
     }

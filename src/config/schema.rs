@@ -245,7 +245,11 @@ fn kafka() -> Value {
                 &["read_committed", "read_uncommitted"]
             ),
             "security": security(),
-            "format": choice("How a message is written. Default: json.", &["json", "logfmt", "regex", "text", "document"]),
+            "format": choice(
+                "How a message is written. Default: json.",
+                &["json", "logfmt", "regex", "text", "document", "avro", "protobuf"]
+            ),
+            "registry": registry(),
             "lateness": duration("The longest span from a message's time to its being visible in the topic. Default: 5s."),
             "start": text(
                 "Where `run` begins when it follows the topics for the first time: `latest` (the default), with what is \
@@ -253,6 +257,21 @@ fn kafka() -> Value {
             )
         }),
     )
+}
+
+fn registry() -> Value {
+    json!({
+        "description": "Of `format: avro` and `format: protobuf`: where schemas are asked for (Confluent's API).",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["url"],
+        "properties": {
+            "url": text("Its address, as `http://registry:8081`."),
+            "username": text("The user."),
+            "password": text("Its password; better a variable: `${REGISTRY_PASSWORD}`."),
+            "ca": text("The file of the authorities that are trusted (PEM). Default: Mozilla's.")
+        }
+    })
 }
 
 fn security() -> Value {

@@ -18,6 +18,8 @@ use std::time::Duration;
 /// The user that may read what [`Kafka::allow`] allows, and its password.
 pub const WATCHER: (&str, &str) = ("watcher", "s3cret");
 
+const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qg";
+
 /// How long a request to the broker may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -27,6 +29,8 @@ pub struct Kafka {
     ports: Ports,
     proxy: Proxy,
     process: Option<Process>,
+    /// A second broker, and its configuration.
+    second: Option<Process>,
     producer: BaseProducer,
 }
 
@@ -59,7 +63,7 @@ impl Kafka {
         fs::write(folder.path().join("log4j2.yaml"), logging(folder.path())).unwrap();
         let scram = |kind: &str| format!("{kind}=[name={},password={}]", WATCHER.0, WATCHER.1);
         let mut format = java();
-        format.arg("kafka.tools.StorageTool").args(["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"]);
+        format.arg("kafka.tools.StorageTool").args(["format", "-t", CLUSTER, "-c"]);
         format.arg(folder.path().join("server.properties"));
         for kind in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
             format.args(["--add-scram", &scram(kind)]);
@@ -72,23 +76,59 @@ impl Kafka {
             .set("reconnect.backoff.max.ms", "200")
             .create()
             .unwrap();
-        let mut server = Kafka { folder, ports, proxy, process: None, producer };
+        let mut server = Kafka { folder, ports, proxy, process: None, second: None, producer };
         server.up();
         server
     }
 
     fn up(&mut self) {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("out.log")).unwrap();
-        let mut command = java();
-        command.arg(format!("-Dlog4j2.configurationFile={}", self.folder.path().join("log4j2.yaml").display()));
-        command.arg("kafka.Kafka").arg(self.folder.path().join("server.properties"));
-        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        self.process = Some(Process(command.spawn().unwrap_or_else(|error| panic!("java does not start: {error}"))));
+        self.process = Some(self.launch("server.properties"));
         let address = self.address();
         eventually("Kafka does not answer", || {
             let client = self.producer.client();
             client.fetch_metadata(None, Duration::from_secs(2)).map(drop).map_err(|why| format!("{address}: {why}"))
         });
+    }
+
+    fn launch(&self, configuration: &str) -> Process {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("out.log")).unwrap();
+        let mut command = java();
+        command.arg(format!("-Dlog4j2.configurationFile={}", self.folder.path().join("log4j2.yaml").display()));
+        command.arg("kafka.Kafka").arg(self.folder.path().join(configuration));
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        Process(command.spawn().unwrap_or_else(|error| panic!("java does not start: {error}")))
+    }
+
+    /// Starts a second broker, number 2.
+    pub fn add_broker(&mut self) {
+        let configuration = self.folder.path().join("second.properties");
+        if !configuration.exists() {
+            fs::write(&configuration, second(self.folder.path(), &self.ports)).unwrap();
+            let mut format = java();
+            format.arg("kafka.tools.StorageTool").args(["format", "-t", CLUSTER, "-c"]).arg(&configuration);
+            run(&mut format);
+        }
+        self.second = Some(self.launch("second.properties"));
+        eventually("the second broker does not come up", || {
+            let metadata = self.producer.client().fetch_metadata(None, PATIENCE).map_err(|error| error.to_string())?;
+            if metadata.brokers().len() == 2 { Ok(()) } else { Err(format!("{:?}", metadata.brokers())) }
+        });
+    }
+
+    /// Ends the second broker, in good order or at once.
+    pub fn remove_broker(&mut self, at_once: bool) {
+        let mut process = self.second.take().expect("it was started");
+        if at_once { process.kill() } else { process.terminate() }
+    }
+
+    /// Makes a topic of one partition, which the second broker leads and the first follows.
+    pub fn create_led_topic(&self, name: &str) {
+        let topic = NewTopic::new(name, 1, TopicReplication::Variable(&[&[2, 1]]));
+        wait(self.admin().create_topics([&topic], &options()))
+            .unwrap()
+            .into_iter()
+            .for_each(|result| _ = result.unwrap());
+        self.await_partitions(name, 1);
     }
 
     /// Stops it in good order.
@@ -331,6 +371,28 @@ file.delete.delay.ms=0
 "#,
         data = folder.join("data").display(),
         keys = keys.display(),
+    )
+}
+
+/// A broker that is none of the controllers.
+fn second(folder: &Path, ports: &Ports) -> String {
+    let (plain, watched, controller) = (free_port(), free_port(), ports.controller);
+    format!(
+        r#"process.roles=broker
+node.id=2
+listeners=PLAIN://127.0.0.1:{plain},WATCHED://127.0.0.1:{watched}
+listener.security.protocol.map=PLAIN:PLAINTEXT,WATCHED:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAIN
+controller.quorum.voters=1@127.0.0.1:{controller}
+log.dirs={data}
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+num.network.threads=2
+num.io.threads=2
+log.cleaner.dedupe.buffer.size=4194304
+"#,
+        data = folder.join("second").display(),
     )
 }
 

@@ -24,12 +24,14 @@ mod message;
 mod native;
 mod options;
 mod reading;
+mod registry;
 mod rounds;
 #[cfg(test)]
 mod tests;
 mod topics;
 
-pub use options::{Mechanism, Options, Secret, Security};
+pub use options::{Mechanism, Options, Payload, Secret, Security};
+pub use registry::{Encoding, Registry};
 
 use crate::model::time::Time;
 use crate::sources::live::{Failure, Intake, Source, Stopped};
@@ -113,7 +115,7 @@ impl<'o> Follower<'o> {
         Ok(Follower {
             options,
             connection,
-            reading: Reading::new(options, topics),
+            reading: Reading::new(options, topics)?,
             rounds: Rounds::new(),
             told: String::new(),
             delivered: Instant::now(),
@@ -125,6 +127,9 @@ impl<'o> Follower<'o> {
         loop {
             let reading = &mut self.reading;
             self.connection.poll(WAIT, |message| reading.take(message, intake));
+            if let Some(failure) = self.reading.failed.take() {
+                return Err(failure.into());
+            }
             self.round(intake)?;
             let proven = self.rounds.proven(&self.reading.topics);
             if let Some(at) = proven {

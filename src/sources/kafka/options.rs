@@ -1,5 +1,6 @@
 //! What to follow in a cluster, and how the client is set up for it.
 
+use super::registry::{Encoding, Registry};
 use crate::model::time::Span;
 use crate::sources::live::Start;
 use rdkafka::config::ClientConfig;
@@ -30,8 +31,19 @@ pub struct Options {
     pub start: Start,
     /// How far the clocks that stamp the messages may be from this machine's.
     pub clock_skew: Span,
-    /// What stands for the payload of a message that has none.
-    pub no_payload: &'static [u8],
+    /// The payload as it is handed over.
+    pub payload: Payload,
+}
+
+/// What is made of a payload before it is handed over.
+#[derive(Clone, Debug)]
+pub enum Payload {
+    /// Nothing.
+    Plain,
+    /// It is JSON; of a message that has none, null. The head that producers with a JSON schema write is taken off.
+    Json,
+    /// JSON is made of it, by schemas of a registry.
+    Schemas(Registry, Encoding),
 }
 
 /// How to get in.

@@ -2,16 +2,26 @@
 
 use super::Options;
 use super::message::Message;
+use super::options::Payload;
+use super::registry::{Decoder, Fault};
 use super::topics::{Partition, Topics, forbidden, part_name};
-use crate::sources::live::{Intake, Record};
+use crate::sources::live::{Failure, Intake, Record};
 use rdkafka::error::RDKafkaErrorCode;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
 
+/// What producers with a JSON schema write before the JSON: a zero, and the id of the schema.
+const HEAD_BYTES: usize = 5;
+
 /// Hands messages over, and keeps the positions.
 pub(super) struct Reading<'o> {
     options: &'o Options,
+    decoder: Option<Decoder>,
+    /// What a decoder made.
+    json: Vec<u8>,
+    /// The source cannot go on; nothing more is taken.
+    pub failed: Option<Failure>,
     pub topics: Topics,
     /// Where a partition stands in the topics, by the client's number of the topic.
     places: HashMap<(usize, i32), (usize, usize)>,
@@ -33,16 +43,23 @@ pub(super) struct Unsent {
 }
 
 impl<'o> Reading<'o> {
-    pub fn new(options: &'o Options, topics: Topics) -> Reading<'o> {
-        Reading {
+    pub fn new(options: &'o Options, topics: Topics) -> Result<Reading<'o>, Failure> {
+        let decoder = match &options.payload {
+            Payload::Schemas(registry, encoding) => Some(Decoder::new(registry, *encoding).map_err(Failure)?),
+            Payload::Json | Payload::Plain => None,
+        };
+        Ok(Reading {
             options,
+            decoder,
+            json: Vec::new(),
+            failed: None,
             topics,
             places: HashMap::new(),
             last: None,
             unsent: Unsent::default(),
             hurry: false,
             trouble: None,
-        }
+        })
     }
 
     /// Forgets what the client's numbers mean: they may be given again.
@@ -61,18 +78,22 @@ impl<'o> Reading<'o> {
         let known = &mut self.topics.all[topic].partitions[partition];
         let offset = message.offset();
         // A position only grows, also where a broker answers from a little before it.
-        if !known.fetching || known.position.is_some_and(|position| offset < position) {
+        if self.failed.is_some() || !known.fetching || known.position.is_some_and(|position| offset < position) {
             return;
         }
-        known.position = Some(offset + 1);
-        known.end = None;
         let generation = known.generation;
         let part = *known
             .part
             .get_or_insert_with(|| intake.part(&part_name(message.topic(), message.partition(), generation)));
-        self.topics.all[topic].refused = None;
+        if let Err(why) = self.hand_over(message, topic, part, intake) {
+            self.failed = Some(Failure(why));
+            return;
+        }
+        let topic = &mut self.topics.all[topic];
+        topic.refused = None;
+        topic.partitions[partition].position = Some(offset + 1);
+        topic.partitions[partition].end = None;
         self.trouble = None;
-        self.hand_over(message, part, intake);
     }
 
     fn place(&mut self, message: &Message<'_>) -> Option<(usize, usize)> {
@@ -95,7 +116,36 @@ impl<'o> Reading<'o> {
         Some(place)
     }
 
-    fn hand_over(&mut self, message: &Message<'_>, part: u32, intake: &mut dyn Intake) {
+    fn hand_over(
+        &mut self,
+        message: &Message<'_>,
+        topic: usize,
+        part: u32,
+        intake: &mut dyn Intake,
+    ) -> Result<(), String> {
+        let offset = u64::try_from(message.offset()).unwrap_or_default();
+        let payload = message.payload();
+        self.unsent.any = true;
+        self.unsent.records += 1;
+        self.unsent.bytes += payload.map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
+        let body = match (payload, &self.options.payload, &mut self.decoder) {
+            (None, Payload::Plain, _) => &b""[..],
+            (None, ..) => b"null",
+            (Some(payload), _, Some(decoder)) => {
+                self.json.clear();
+                match decoder.decode(payload, &mut self.json) {
+                    Ok(()) => &self.json[..],
+                    Err(Fault::Failed(why)) => return Err(why),
+                    Err(Fault::Undecodable(reason, detail)) => {
+                        intake.undecodable(part, offset, reason, &detail, payload);
+                        return Ok(());
+                    }
+                }
+            }
+            // No JSON begins with a zero.
+            (Some([0, rest @ ..]), Payload::Json, _) if rest.len() >= HEAD_BYTES => &rest[HEAD_BYTES - 1..],
+            (Some(payload), ..) => payload,
+        };
         let mut raw = Vec::new();
         message.headers(&mut raw);
         // A header without a value is absent, as null is.
@@ -103,20 +153,17 @@ impl<'o> Reading<'o> {
             raw.iter().filter_map(|(name, value)| Some((*name, String::from_utf8_lossy((*value)?)))).collect();
         let headers: Vec<(&str, &str)> = texts.iter().map(|(name, value)| (*name, value.as_ref())).collect();
         let key = message.key().map(key_text);
-        let payload = message.payload();
-        self.unsent.any = true;
-        self.unsent.records += 1;
-        self.unsent.bytes += payload.map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
         intake.record(Record {
             part,
-            offset: u64::try_from(message.offset()).unwrap_or_default(),
-            payload: payload.unwrap_or(self.options.no_payload),
-            stream: Some(message.topic()),
+            offset,
+            payload: body,
+            stream: Some(&self.topics.all[topic].name),
             key: key.as_deref(),
             time: message.time(),
             op: payload.is_none().then_some("delete"),
             headers: &headers,
         });
+        Ok(())
     }
 
     fn event(&mut self, code: RDKafkaErrorCode, message: &Message<'_>, place: Option<(usize, usize)>) {

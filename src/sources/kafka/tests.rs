@@ -1,6 +1,7 @@
 //! Against the cluster that librdkafka brings along, in this process: it knows no transactions, and no identities of
 //! topics, but everything else goes the way that it goes with a real one, which `tests/contract/kafka` asks.
 
+use super::registry::tests::{framed, registry};
 use super::topics::{Look, Partition, Topic, Topics};
 use super::*;
 use crate::model::time::Span;
@@ -8,7 +9,7 @@ use crate::sources::live::{Record, Start};
 use native::{Description, Spec};
 use rdkafka::config::ClientConfig;
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -45,7 +46,9 @@ impl Intake for Told {
         self.records.push(format!("{part}:{} {}", record.offset, record.payload.escape_ascii()));
     }
 
-    fn undecodable(&mut self, _: u32, _: u64, _: &'static str, _: &str, _: &[u8]) {}
+    fn undecodable(&mut self, part: u32, offset: u64, reason: &'static str, _: &str, _: &[u8]) {
+        self.records.push(format!("{}:{offset} is undecodable: {reason}", self.names[part as usize]));
+    }
 
     fn hole(&mut self, why: &str) {
         self.records.push(format!("hole: {why}"));
@@ -88,16 +91,7 @@ fn it_follows_the_cluster_in_this_process() {
         producer.send(BaseRecord::<(), str>::to("orders").partition(partition).payload(payload)).unwrap();
         producer.flush(PATIENCE).unwrap();
     };
-    let mut source = Kafka::new(Options {
-        brokers: cluster.bootstrap_servers(),
-        topics: vec!["orders".into()],
-        patterns: Vec::new(),
-        committed: false,
-        security: Security::default(),
-        start: Start::Beginning,
-        clock_skew: Span::ZERO,
-        no_payload: b"null",
-    });
+    let mut source = Kafka::new(options(&cluster, Payload::Json));
     (0..3).for_each(|n| produce(n % 2, &format!("{{\"n\":{n}}}")));
     let mut told = Told::until(3);
     source.follow(None, &mut told).unwrap();
@@ -109,6 +103,45 @@ fn it_follows_the_cluster_in_this_process() {
     assert_eq!(rest.records, ["orders/1:1 later"], "it goes on where it was");
     let failed = source.follow(Some(b"TLkafka\x09"), &mut rest).unwrap_err();
     assert!(failed.0.contains("another version") && failed.0.contains("--data"), "{failed}");
+}
+
+fn options(cluster: &MockCluster<'_, DefaultProducerContext>, payload: Payload) -> Options {
+    Options {
+        brokers: cluster.bootstrap_servers(),
+        topics: vec!["orders".into()],
+        patterns: Vec::new(),
+        committed: false,
+        security: Security::default(),
+        start: Start::Beginning,
+        clock_skew: Span::ZERO,
+        payload,
+    }
+}
+
+#[test]
+fn what_is_written_by_a_schema_is_handed_over_as_json() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("orders", 1, 1).unwrap();
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+    let messages = [framed(1, b"\x04c1"), framed(2, b"\x04c2"), framed(5, b"\x04c3")];
+    for message in &messages {
+        producer.send(BaseRecord::<(), [u8]>::to("orders").partition(0).payload(message)).unwrap();
+    }
+    producer.send(BaseRecord::<str, [u8]>::to("orders").partition(0).key("k")).unwrap();
+    producer.flush(PATIENCE).unwrap();
+    let good = [("/schemas/ids/1", r#"{"schema": "\"string\""}"#), ("/schemas/ids/5", r#"{"schema": "\"string\""}"#)];
+    let broken = [good[0], ("/schemas/ids/5", "broken")];
+    let follow = |registry, told: &mut Told| {
+        Kafka::new(options(&cluster, Payload::Schemas(registry, Encoding::Avro))).follow(None, told)
+    };
+    let mut told = Told::until(4);
+    let failed = follow(registry(Box::leak(Box::new(broken))), &mut told).unwrap_err();
+    assert!(failed.0.contains("registry") && failed.0.contains("503"), "{failed}");
+    assert_eq!(told.records, ["orders/0:0 \\\"c1\\\"", "orders/0:1 is undecodable: schema"], "nothing is passed over");
+    let mut told = Told::until(4);
+    follow(registry(Box::leak(Box::new(good))), &mut told).unwrap();
+    assert_eq!(told.records[2..], ["orders/0:2 \\\"c3\\\"", "orders/0:3 null"]);
 }
 
 fn description(id: i64, partitions: &[i32]) -> Description {

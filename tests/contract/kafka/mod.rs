@@ -10,7 +10,7 @@ use super::suite;
 use super::system::System;
 use super::watch::Seen;
 use throughline::model::time::Span;
-use throughline::sources::kafka::{self, Mechanism, Options, Secret, Security};
+use throughline::sources::kafka::{self, Mechanism, Options, Payload, Secret, Security};
 use throughline::sources::live::{Source, Start};
 
 /// What a source that only reads asks of a broker.
@@ -35,7 +35,7 @@ fn options(brokers: String, topics: &[&str]) -> Options {
         security: Security::default(),
         start: Start::Latest,
         clock_skew: Span::ZERO,
-        no_payload: b"null",
+        payload: Payload::Json,
     }
 }
 

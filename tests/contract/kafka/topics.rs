@@ -55,6 +55,28 @@ fn topics_are_followed_whatever_becomes_of_them() {
     a_cluster_that_lost_its_end_is_a_hole(server);
 }
 
+/// A leader that goes in good order, and one that dies: the other one goes on, and nothing is missed.
+#[test]
+fn a_leader_that_changes_loses_nothing() {
+    let mut server = Kafka::start();
+    for at_once in [false, true] {
+        let topic = if at_once { "died" } else { "left" };
+        server.add_broker();
+        server.create_led_topic(topic);
+        let watch = watch(options(server.watched(), &[topic]), Place::default());
+        watch.until_caught_up();
+        server.produce(topic, 0, &["1", "2"]);
+        wait(&watch, 2);
+        server.remove_broker(at_once);
+        server.produce(topic, 0, &["3", "4"]);
+        let said = wait(&watch, 4);
+        let expected: Vec<_> = (0..4).map(|n| format!("{topic}/0:{n}={}", n + 1)).collect();
+        assert_eq!(told(&said), expected);
+        assert!(!said.iter().any(|said| matches!(said, Said::Hole(_) | Said::Failed(_))), "{:?}", holes(&said));
+        watch.stop();
+    }
+}
+
 fn messages_bring_all_that_they_have(server: &Kafka) {
     server.create_topic("all", 1, &[]);
     let watch = watch(options(server.watched(), &["all"]), Place::default());
