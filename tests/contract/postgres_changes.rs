@@ -8,6 +8,8 @@ use super::watch::Seen;
 use throughline::sources::live::{Source, Start};
 use throughline::sources::postgres::changes::{Changes, Options, Table};
 
+#[path = "postgres_changes/large.rs"]
+mod large;
 #[path = "postgres_changes/random.rs"]
 mod random;
 #[path = "postgres_changes/rows.rs"]
