@@ -397,12 +397,11 @@ sources:
     #[test]
     fn the_schema_knows_what_the_loader_reads() {
         let schema = schema::schema();
-        let (full, kafka) = (json(FULL), json(KAFKA));
-        jsonschema::validate(&schema, &full).unwrap();
-        jsonschema::validate(&schema, &kafka).unwrap();
+        let (full, kafka, changes) = (json(FULL), json(KAFKA), json(crate::config::changes::tests::FULL));
+        [&full, &kafka, &changes].into_iter().for_each(|document| jsonschema::validate(&schema, document).unwrap());
         let types = schema["properties"]["sources"]["additionalProperties"]["oneOf"].as_array().unwrap();
         let used = |option: &str| {
-            let sources = [&full, &kafka].map(|document| document["sources"].as_object().unwrap().values());
+            let sources = [&full, &kafka, &changes].map(|document| document["sources"].as_object().unwrap().values());
             sources.into_iter().flatten().any(|source| source.get(option).is_some())
         };
         for option in types.iter().flat_map(|kind| kind["properties"].as_object().unwrap().keys()) {

@@ -7,7 +7,8 @@ use super::reader::Reader;
 use super::setup::{self, Log};
 use super::slot::{self, Slot};
 use super::{
-    ANSWERS_WITHIN, DECODES_WITHIN, Halt, Lsn, Options, POLL, REST_MAX, REST_PER_WORK, WAL_READ_MAX, existing, quoted,
+    ANSWERS_WITHIN, DECODES_WITHIN, Halt, Lsn, Options, POLL, REST_MAX, REST_PER_WORK, WAL_READ_MAX, existing, failed,
+    quoted,
 };
 use crate::model::time::Time;
 use crate::sources::live::{Intake, Start};
@@ -29,7 +30,7 @@ struct End {
 /// Follows the tables until the daemon stops or something fails.
 pub(super) async fn follow(options: &Options, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Halt> {
     if let Start::At(_) = options.start {
-        return Err(Halt::failed("changes cannot be asked for from a moment on: `start` is `latest` or `beginning`"));
+        return Err(failed("changes cannot be asked for from a moment on: `start` is `latest` or `beginning`"));
     }
     let known = cursor.map(Cursor::decode).transpose()?;
     let mut main = connect(options, intake).await?;
@@ -138,7 +139,7 @@ impl Following<'_> {
             let row = within(self.reader.hand.intake, patience, what, next(&mut rows)).await?;
             worked.get_or_insert_with(|| begun.elapsed());
             let Some(row) = row else { return Ok(worked.unwrap_or_default()) };
-            let message = row.try_get::<&[u8], _>(0).map_err(|error| Halt::failed(format!("{what}: {error}")))?;
+            let message = row.try_get::<&[u8], _>(0).map_err(|error| failed(format!("{what}: {error}")))?;
             self.reader.message(message, &mut self.side).await?;
         }
     }

@@ -13,7 +13,7 @@
 
 use super::pgoutput::{Datum, Old, Tuple};
 use super::relation::Relation;
-use super::{HELD_IN_MEMORY_MAX_BYTES, Halt, KEYS_HELD_MAX_BYTES};
+use super::{HELD_IN_MEMORY_MAX_BYTES, Halt, KEYS_HELD_MAX_BYTES, failed};
 use crate::model::time::Time;
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -265,9 +265,7 @@ impl Entry {
 fn no_file(error: io::Error) -> Halt {
     let folder = std::env::temp_dir();
     let folder = folder.display();
-    Halt::failed(format!(
-        "a large transaction cannot be put aside in {folder}: {error}; make room there, or set TMPDIR"
-    ))
+    failed(format!("a large transaction cannot be put aside in {folder}: {error}; make room there, or set TMPDIR"))
 }
 
 #[cfg(test)]
