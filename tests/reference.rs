@@ -35,6 +35,11 @@ fn the_page_on_flow_tests_holds() {
 }
 
 #[test]
+fn the_page_on_change_capture_holds() {
+    holds("docs/postgres-changes.md");
+}
+
+#[test]
 fn the_readme_holds() {
     holds("README.md");
 }

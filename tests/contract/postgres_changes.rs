@@ -9,6 +9,8 @@ use throughline::sources::live::{Source, Start};
 use throughline::sources::postgres::changes::{Changes, Options, Table};
 use throughline::sources::secret::Secret;
 
+#[path = "postgres_changes/cost.rs"]
+mod cost;
 #[path = "postgres_changes/daemon.rs"]
 mod daemon;
 #[path = "postgres_changes/large.rs"]

@@ -78,13 +78,12 @@ struct Following<'a> {
 impl Following<'_> {
     async fn run(mut self) -> Result<(), Halt> {
         loop {
-            self.forget().await?;
+            let mut worked = self.forget().await?;
             let end = end(&self.log, &mut self.side, self.reader.hand.intake).await?;
-            let mut worked = Duration::ZERO;
             if end.flushed > self.read {
                 let upto = end.flushed.min(Lsn(self.read.0 + WAL_READ_MAX));
                 let before = self.reader.hand.cursor.lsn;
-                worked = self.take(upto).await?;
+                worked += self.take(upto).await?;
                 self.slot.untouched(before, &mut self.side, self.reader.hand.intake).await?;
                 self.read = upto;
                 let hand = &mut self.reader.hand;
@@ -113,12 +112,14 @@ impl Following<'_> {
         }
     }
 
-    /// Lets the server forget what the journal has.
-    async fn forget(&mut self) -> Result<(), Halt> {
+    /// Lets the server forget what the journal has; for how long that kept it busy.
+    async fn forget(&mut self) -> Result<Duration, Halt> {
         let intake = &mut *self.reader.hand.intake;
-        let Some(durable) = intake.durable().filter(|_| self.slot.permanent) else { return Ok(()) };
+        let Some(durable) = intake.durable().filter(|_| self.slot.permanent) else { return Ok(Duration::ZERO) };
         let durable = Cursor::decode(durable)?;
-        self.slot.advance(durable.lsn, &mut self.main, intake).await
+        let begun = Instant::now();
+        self.slot.advance(durable.lsn, &mut self.main, intake).await?;
+        Ok(begun.elapsed())
     }
 
     /// Takes what was committed before a place; for how long the server worked.

@@ -40,9 +40,9 @@ use std::time::Duration;
 
 /// From one look at the end of the log to the next, where there is nothing to read.
 const POLL: Duration = Duration::from_millis(200);
-/// A reading that took the server long is followed by so many times its length of rest, so that watching costs it no
-/// more than a small share of a core,
-const REST_PER_WORK: u32 = 49;
+/// The server decodes anew, at each reading, what it has logged since some moment of the last quarter of a minute. So a
+/// reading is followed by so many times its length of rest, which makes watching cost a hundredth of a core,
+const REST_PER_WORK: u32 = 99;
 /// but by no more than this.
 const REST_MAX: Duration = Duration::from_secs(5);
 /// So much of the log is decoded at a time, which bounds what the server has to put aside.
