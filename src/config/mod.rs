@@ -7,6 +7,7 @@
 //!
 //! Every mistake is told at once, with its place and the remedy.
 
+mod changes;
 mod decoding;
 mod file;
 pub mod flows;
@@ -86,6 +87,8 @@ pub enum Tap {
     Kafka(Box<KafkaOptions>),
     /// Tables of a PostgreSQL database.
     Postgres(crate::sources::postgres::Options),
+    /// The log of changes of a PostgreSQL database.
+    Changes(crate::sources::postgres::changes::Options),
     /// Tables of an SQLite database.
     Sqlite(crate::sources::sqlite::Options),
 }
@@ -95,7 +98,7 @@ impl Tap {
     pub fn files(&self) -> Option<&str> {
         match self {
             Tap::File { path } => Some(path),
-            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Sqlite(_) => None,
+            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::Sqlite(_) => None,
         }
     }
 }

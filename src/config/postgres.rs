@@ -1,6 +1,6 @@
 //! The options of `type: postgres`: tables of a PostgreSQL database.
 
-use super::{SourceConfig, Tap, tables};
+use super::{SourceConfig, Tap, changes, tables};
 use crate::flow::diagnostic::{Diagnostics, Problem};
 use crate::flow::fields::Fields;
 use crate::model::time::Span;
@@ -29,7 +29,9 @@ pub(super) fn config(
         }
         known
     });
-    fields.choice("capture", &[("poll", ())]);
+    if fields.choice("capture", &[("poll", false), ("changes", true)]).unwrap_or(false) {
+        return changes::config(name, url, fields, diagnostics);
+    }
     tables::config(name, fields, clock_skew, diagnostics, |tables, common| {
         Some(Tap::Postgres(Options { url: Secret(url?.value), tables, common }))
     })

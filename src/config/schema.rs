@@ -40,7 +40,7 @@ pub fn schema() -> Value {
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": "^[\\p{L}\\p{N}_-]+$"},
-                "additionalProperties": {"oneOf": [file(), kafka(), postgres(), sqlite()]}
+                "additionalProperties": {"oneOf": [file(), kafka(), postgres(), changes(), sqlite()]}
             }
         }
     })
@@ -272,6 +272,43 @@ fn registry() -> Value {
             "ca": text("The file of the authorities that are trusted (PEM). Default: Mozilla's.")
         }
     })
+}
+
+/// Of `type: postgres`, what `capture: changes` has.
+fn changes() -> Value {
+    let columns = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {"key": texts("The columns that tell its rows apart. Default: its primary key.")}
+    });
+    source(
+        "postgres",
+        &["type", "capture", "url", "tables"],
+        json!({
+            "capture": json!({
+                "description": "Every change is read out of the database's log, instead of polling the tables.",
+                "const": "changes"
+            }),
+            "url": text("Where the database is: postgres://user:password@host:5432/database; best given as ${NAME}."),
+            "publication": text("The administrator's publication of the tables. Default: throughline."),
+            "slot": text("A permanent replication slot, which loses nothing while `run` stands still. Default: a temporary one."),
+            "tables": {
+                "description": "The tables, with the schema where that is not `public`.",
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {"columns": columns}
+                }
+            },
+            "lateness": duration("The longest span from a commit's time to its being visible; at least 1s, the default."),
+            "start": text(
+                "Where `run` begins when it follows the tables for the first time: `latest` (the default), or `beginning`, \
+                 with the rows that are there."
+            )
+        }),
+    )
 }
 
 fn security() -> Value {

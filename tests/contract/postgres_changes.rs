@@ -7,7 +7,14 @@ use super::system::System;
 use super::watch::Seen;
 use throughline::sources::live::{Source, Start};
 use throughline::sources::postgres::changes::{Changes, Options, Table};
+use throughline::sources::secret::Secret;
 
+#[path = "postgres_changes/cost.rs"]
+mod cost;
+#[path = "postgres_changes/daemon.rs"]
+mod daemon;
+#[path = "postgres_changes/large.rs"]
+mod large;
 #[path = "postgres_changes/random.rs"]
 mod random;
 #[path = "postgres_changes/rows.rs"]
@@ -35,7 +42,7 @@ pub fn server() -> Postgres {
 /// How the watcher follows tables on a port.
 pub fn options(port: u16, tables: &[&str]) -> Options {
     Options {
-        url: format!("postgres://watcher:s3cret@127.0.0.1:{port}/postgres"),
+        url: Secret(format!("postgres://watcher:s3cret@127.0.0.1:{port}/postgres")),
         publication: "throughline".into(),
         slot: None,
         tables: tables.iter().map(|name| Table { name: (*name).into(), key: Vec::new() }).collect(),
@@ -107,7 +114,7 @@ impl System for System_ {
         sql("create publication more for table bare, loose, cut, hidden");
         sql("create publication half for table events, others with (publish = 'insert')");
         let port = self.server.port;
-        let user = move |name: &str| format!("postgres://{name}@127.0.0.1:{port}/postgres");
+        let user = move |name: &str| Secret(format!("postgres://{name}@127.0.0.1:{port}/postgres"));
         let table = |name: &str| vec![Table { name: name.into(), key: Vec::new() }];
         let more = |name: &str| {
             self.refused(|o| {
@@ -139,7 +146,7 @@ impl System for System_ {
             ("a table without a key", more("loose"), vec!["`loose` has no primary key", "columns: {key: id}"]),
             ("a partitioned table", more("cut"), vec!["publish_via_partition_root = true"]),
             ("no table", self.refused(|o| o.tables = table("event")), vec!["no table `event`"]),
-            ("no address", self.refused(|o| o.url = "s3cret:nonsense".into()), vec!["postgres://user"]),
+            ("no address", self.refused(|o| o.url = Secret("s3cret:nonsense".into())), vec!["postgres://user"]),
         ]
     }
 

@@ -124,7 +124,7 @@ fn run(command: &mut Command) {
 }
 
 /// Where PostgreSQL's programs are: `POSTGRES_BIN`, or Debian's newest.
-fn binary(name: &str) -> PathBuf {
+pub fn binary(name: &str) -> PathBuf {
     let given = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);
     let debian = || {
         let mut found: Vec<_> = glob::glob("/usr/lib/postgresql/*/bin").unwrap().filter_map(Result::ok).collect();

@@ -188,6 +188,7 @@ fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
             Box::new(Kafka::new(kafka::Options { start: config.start, clock_skew, ..options }))
         }
         Tap::Postgres(options) => Box::new(postgres::Poll::new(options.clone())),
+        Tap::Changes(options) => Box::new(postgres::changes::Changes::new(options.clone())),
         Tap::Sqlite(options) => Box::new(sqlite::Poll::new(options.clone())),
     }
 }

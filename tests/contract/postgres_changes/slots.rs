@@ -5,6 +5,7 @@ use crate::servers::postgres::Postgres;
 use crate::watch::{Place, Said, Seen, Watch};
 use throughline::sources::live::Start;
 use throughline::sources::postgres::changes::{Changes, Options};
+use throughline::sources::secret::Secret;
 
 fn watch(options: &Options, place: Place) -> Watch {
     Watch::start(Box::new(Changes::new(options.clone())), place)
@@ -41,7 +42,7 @@ fn a_server_that_does_not_log_for_decoding_is_refused() {
     let server = Postgres::start(&["wal_level=replica"]);
     let options = options(server.port, &TABLES);
     // The administrator's password is not asked for.
-    let url = server.url("postgres", "", "postgres");
+    let url = Secret(server.url("postgres", "", "postgres"));
     let told = refusal(&Options { url, ..options });
     assert!(told.contains("ALTER SYSTEM SET wal_level = logical") && told.contains("`replica`"), "{told}");
 }

@@ -1,6 +1,6 @@
 //! Connections that only read, and awaits that end: with an answer, with the daemon, or with their patience.
 
-use super::{ANSWERS_WITHIN, Halt, Options, TICK};
+use super::{ANSWERS_WITHIN, Halt, Options, TICK, failed};
 use crate::sources::live::Intake;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 pub(super) async fn connect(options: &Options, intake: &mut dyn Intake) -> Result<PgConnection, Halt> {
     let unreadable = |why: &str| {
         let form = "it is written as `postgres://user:password@host:5432/database`";
-        Halt::failed(format!("the address of the database cannot be read: {why}; {form}"))
+        failed(format!("the address of the database cannot be read: {why}; {form}"))
     };
-    if !["postgres://", "postgresql://"].iter().any(|scheme| options.url.starts_with(scheme)) {
+    if !["postgres://", "postgresql://"].iter().any(|scheme| options.url.0.starts_with(scheme)) {
         return Err(unreadable("it does not begin with `postgres://`"));
     }
-    let url = PgConnectOptions::from_str(&options.url).map_err(|error| unreadable(&explain(&error)))?;
+    let url = PgConnectOptions::from_str(&options.url.0).map_err(|error| unreadable(&explain(&error)))?;
     let place = format!("{}:{}/{}", url.get_host(), url.get_port(), url.get_database().unwrap_or_default());
     // Whatever the database or the role says: the texts of values are what `types` reads, and nothing is written.
     let settings = [
@@ -39,7 +39,7 @@ pub(super) async fn within<T>(
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, Halt> {
     let answer = answer(intake, patience, what, work).await?;
-    answer.map_err(|error| Halt::failed(format!("{what}: {}", explain(&error))))
+    answer.map_err(|error| failed(format!("{what}: {}", explain(&error))))
 }
 
 /// The same, where the caller knows what to make of an error.
@@ -58,7 +58,7 @@ pub(super) async fn answer<T>(
         intake.pause(Duration::ZERO)?;
         if begun.elapsed() >= patience {
             let seconds = patience.as_secs();
-            return Err(Halt::failed(format!(
+            return Err(failed(format!(
                 "{what}: no answer within {seconds} s; is the server or the network overloaded?"
             )));
         }

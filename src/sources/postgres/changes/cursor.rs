@@ -1,6 +1,6 @@
 //! The cursor: up to where the log was handed over, and how many records that were.
 
-use super::{Halt, Lsn};
+use super::{Halt, Lsn, failed};
 use serde::{Deserialize, Serialize};
 
 /// What every cursor of this kind begins with, up to its version.
@@ -30,7 +30,7 @@ impl Cursor {
 
     pub fn decode(bytes: &[u8]) -> Result<Cursor, Halt> {
         let foreign = |what: &str| {
-            Halt::failed(format!(
+            failed(format!(
                 "the place up to which the changes were read cannot be used: {what}. Give the source another name in \
                  the configuration, and it begins as `start` says"
             ))

@@ -6,7 +6,7 @@ use super::pgoutput::{Column, Datum, Tuple};
 use super::relation::Relation;
 use super::setup::Watched;
 use super::types::Types;
-use super::{ANSWERS_WITHIN, DECODES_WITHIN, Halt, quoted};
+use super::{ANSWERS_WITHIN, DECODES_WITHIN, Halt, failed, quoted};
 use crate::model::time::{Span, Time};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row, ValueRef};
@@ -59,7 +59,7 @@ async fn rows(
     while let Some(row) = within(hand.intake, DECODES_WITHIN, &what, super::follow::next(&mut rows)).await? {
         let mut tuple = Vec::new();
         for at in 0..columns.len() {
-            let value = row.try_get_raw(at).map_err(|error| Halt::failed(format!("{what}: {error}")))?;
+            let value = row.try_get_raw(at).map_err(|error| failed(format!("{what}: {error}")))?;
             let text = if value.is_null() { None } else { value.as_bytes().ok() };
             Tuple::push(&mut tuple, text.map_or(Datum::Null, Datum::Text));
         }

@@ -7,7 +7,8 @@ use super::reader::Reader;
 use super::setup::{self, Log};
 use super::slot::{self, Slot};
 use super::{
-    ANSWERS_WITHIN, DECODES_WITHIN, Halt, Lsn, Options, POLL, REST_MAX, REST_PER_WORK, WAL_READ_MAX, existing, quoted,
+    ANSWERS_WITHIN, DECODES_WITHIN, Halt, Lsn, Options, POLL, REST_MAX, REST_PER_WORK, WAL_READ_MAX, existing, failed,
+    quoted,
 };
 use crate::model::time::Time;
 use crate::sources::live::{Intake, Start};
@@ -29,7 +30,7 @@ struct End {
 /// Follows the tables until the daemon stops or something fails.
 pub(super) async fn follow(options: &Options, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Halt> {
     if let Start::At(_) = options.start {
-        return Err(Halt::failed("changes cannot be asked for from a moment on: `start` is `latest` or `beginning`"));
+        return Err(failed("changes cannot be asked for from a moment on: `start` is `latest` or `beginning`"));
     }
     let known = cursor.map(Cursor::decode).transpose()?;
     let mut main = connect(options, intake).await?;
@@ -77,13 +78,12 @@ struct Following<'a> {
 impl Following<'_> {
     async fn run(mut self) -> Result<(), Halt> {
         loop {
-            self.forget().await?;
+            let mut worked = self.forget().await?;
             let end = end(&self.log, &mut self.side, self.reader.hand.intake).await?;
-            let mut worked = Duration::ZERO;
             if end.flushed > self.read {
                 let upto = end.flushed.min(Lsn(self.read.0 + WAL_READ_MAX));
                 let before = self.reader.hand.cursor.lsn;
-                worked = self.take(upto).await?;
+                worked += self.take(upto).await?;
                 self.slot.untouched(before, &mut self.side, self.reader.hand.intake).await?;
                 self.read = upto;
                 let hand = &mut self.reader.hand;
@@ -112,12 +112,14 @@ impl Following<'_> {
         }
     }
 
-    /// Lets the server forget what the journal has.
-    async fn forget(&mut self) -> Result<(), Halt> {
+    /// Lets the server forget what the journal has; for how long that kept it busy.
+    async fn forget(&mut self) -> Result<Duration, Halt> {
         let intake = &mut *self.reader.hand.intake;
-        let Some(durable) = intake.durable().filter(|_| self.slot.permanent) else { return Ok(()) };
+        let Some(durable) = intake.durable().filter(|_| self.slot.permanent) else { return Ok(Duration::ZERO) };
         let durable = Cursor::decode(durable)?;
-        self.slot.advance(durable.lsn, &mut self.main, intake).await
+        let begun = Instant::now();
+        self.slot.advance(durable.lsn, &mut self.main, intake).await?;
+        Ok(begun.elapsed())
     }
 
     /// Takes what was committed before a place; for how long the server worked.
@@ -138,7 +140,7 @@ impl Following<'_> {
             let row = within(self.reader.hand.intake, patience, what, next(&mut rows)).await?;
             worked.get_or_insert_with(|| begun.elapsed());
             let Some(row) = row else { return Ok(worked.unwrap_or_default()) };
-            let message = row.try_get::<&[u8], _>(0).map_err(|error| Halt::failed(format!("{what}: {error}")))?;
+            let message = row.try_get::<&[u8], _>(0).map_err(|error| failed(format!("{what}: {error}")))?;
             self.reader.message(message, &mut self.side).await?;
         }
     }

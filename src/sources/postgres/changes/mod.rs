@@ -33,14 +33,16 @@ mod slot;
 mod transaction;
 mod types;
 
-use crate::sources::live::{Failure, Intake, Source, Start, Stopped};
+use crate::sources::live::{Failure, Intake, Source, Start};
+use crate::sources::secret::Secret;
+use crate::sources::waiting::Halt;
 use std::time::Duration;
 
 /// From one look at the end of the log to the next, where there is nothing to read.
 const POLL: Duration = Duration::from_millis(200);
-/// A reading that took the server long is followed by so many times its length of rest, so that watching costs it no
-/// more than a small share of a core,
-const REST_PER_WORK: u32 = 49;
+/// The server decodes anew, at each reading, what it has logged since some moment of the last quarter of a minute. So a
+/// reading is followed by so many times its length of rest, which makes watching cost a hundredth of a core,
+const REST_PER_WORK: u32 = 99;
 /// but by no more than this.
 const REST_MAX: Duration = Duration::from_secs(5);
 /// So much of the log is decoded at a time, which bounds what the server has to put aside.
@@ -64,10 +66,10 @@ const DECODES_WITHIN: Duration = Duration::from_secs(600);
 const TICK: Duration = Duration::from_millis(100);
 
 /// What to follow, and how.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// The address of the database: `postgres://user:password@host:port/database`.
-    pub url: String,
+    /// `postgres://user:password@host:port/database?sslmode=…`
+    pub url: Secret,
     /// The administrator's publication.
     pub publication: String,
     /// A permanent slot's name; `None` for a temporary slot.
@@ -110,23 +112,9 @@ impl Source for Changes {
     }
 }
 
-/// Why following ends.
-#[derive(Debug)]
-enum Halt {
-    Stopped,
-    Failed(Failure),
-}
-
-impl From<Stopped> for Halt {
-    fn from(_: Stopped) -> Halt {
-        Halt::Stopped
-    }
-}
-
-impl Halt {
-    fn failed(why: impl Into<String>) -> Halt {
-        Halt::Failed(Failure(why.into()))
-    }
+/// It cannot go on for now.
+fn failed(why: impl Into<String>) -> Halt {
+    Halt::Failed(Failure(why.into()))
 }
 
 /// A place in the server's log.

@@ -261,3 +261,68 @@ impl<'a> Rest<'a> {
         if self.byte()? == byte { Ok(()) } else { Err(BadMessage("the new row is missing")) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Written as the protocol's documentation has them.
+    fn message(parts: &[&[u8]]) -> Vec<u8> {
+        parts.concat()
+    }
+
+    fn values(bytes: &[u8]) -> Vec<Datum<'_>> {
+        Tuple::of(bytes).columns().collect()
+    }
+
+    #[test]
+    fn each_message_is_read() {
+        let lsn = 0x1_0000_0002_u64.to_be_bytes();
+        let time = 1_000_000_i64.to_be_bytes();
+        let begin = message(&[b"B", &lsn, &time, &7_u32.to_be_bytes()]);
+        let committed = Time((EPOCH_MICROSECONDS + 1_000_000) * 1_000);
+        assert_eq!(read(&begin), Ok(Message::Begin { at: Lsn(0x1_0000_0002), committed, xid: 7 }));
+        assert_eq!(committed.to_string(), "2000-01-01T00:00:01Z");
+        let commit = message(&[b"C\0", &[0; 8], &lsn, &time]);
+        assert_eq!(read(&commit), Ok(Message::Commit { end: Lsn(0x1_0000_0002) }));
+        let id = 5_u32.to_be_bytes();
+        let relation =
+            message(&[b"R", &id, b"public\0t\0d\0\x02\x01id\0\0\0\0\x17\xff\xff\xff\xff\0n\0\0\0\0\x19\0\0\0\x08"]);
+        let column = |name: &str, kind, identity| Column { name: name.into(), kind, identity };
+        let columns = vec![column("id", 23, true), column("n", 25, false)];
+        let described = Described { id: 5, schema: "public".into(), name: "t".into(), columns };
+        assert_eq!(read(&relation), Ok(Message::Relation(described)));
+        let row = b"\0\x03t\0\0\0\x02abnu";
+        let insert = message(&[b"I", &id, b"N", row]);
+        let Ok(Message::Insert { relation: 5, new }) = read(&insert) else { panic!("an insert") };
+        assert_eq!(values(new.bytes()), [Datum::Text(b"ab"), Datum::Null, Datum::Unchanged]);
+        let update = message(&[b"U", &id, b"K\0\x01n", b"N", row]);
+        assert!(matches!(read(&update), Ok(Message::Update { old: Some(Old { whole: false, .. }), .. })));
+        let update = message(&[b"U", &id, b"N", row]);
+        assert!(matches!(read(&update), Ok(Message::Update { old: None, .. })));
+        let delete = message(&[b"D", &id, b"O\0\x01n"]);
+        assert!(matches!(read(&delete), Ok(Message::Delete { relation: 5, old: Old { whole: true, .. } })));
+        let truncate = message(&[b"T\0\0\0\x02\x01", &id, &id]);
+        assert_eq!(read(&truncate), Ok(Message::Truncate { relations: vec![5, 5] }));
+        assert_eq!(read(b"Y\0\0\0\x05public\0mood\0"), Ok(Message::Other));
+    }
+
+    #[test]
+    fn a_tuple_is_written_as_it_is_read() {
+        let mut bytes = Vec::new();
+        let all = [Datum::Text(b""), Datum::Unchanged, Datum::Null, Datum::Text(b"a\0b")];
+        all.iter().for_each(|value| Tuple::push(&mut bytes, *value));
+        assert_eq!(values(&bytes), all);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_do_harm(kind in proptest::sample::select(b"BCRIUDTOYMx".to_vec()), rest in any::<Vec<u8>>()) {
+            let bytes = [&[kind][..], &rest].concat();
+            if let Ok(Message::Insert { new, .. }) = read(&bytes) {
+                prop_assert!(new.columns().count() <= rest.len());
+            }
+        }
+    }
+}

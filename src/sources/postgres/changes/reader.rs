@@ -6,7 +6,7 @@ use super::relation::Relation;
 use super::setup::{self, Watched};
 use super::transaction::{Change, Transaction};
 use super::types::Types;
-use super::{Halt, Lsn};
+use super::{Halt, Lsn, failed};
 use sqlx::postgres::PgConnection;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -31,7 +31,7 @@ impl<'a> Reader<'a> {
 
     /// Takes the next message.
     pub async fn message(&mut self, bytes: &[u8], side: &mut PgConnection) -> Result<(), Halt> {
-        let message = pgoutput::read(bytes).map_err(|bad| Halt::failed(bad.to_string()))?;
+        let message = pgoutput::read(bytes).map_err(|bad| failed(bad.to_string()))?;
         match message {
             Message::Begin { at, committed, xid } => {
                 self.at = at;
@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         let relation = |id: u32| match self.relations.get(&id) {
             Some(known) => Ok(known.clone()),
-            None => Err(Halt::failed("the log has a change of a table that it has not described")),
+            None => Err(failed("the log has a change of a table that it has not described")),
         };
         match change {
             Message::Insert { relation: id, new } => {

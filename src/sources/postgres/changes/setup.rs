@@ -2,7 +2,7 @@
 
 use super::connection::within;
 use super::types::{Defined, Types};
-use super::{ANSWERS_WITHIN, Halt, Lsn, Options, quoted};
+use super::{ANSWERS_WITHIN, Halt, Lsn, Options, failed, quoted};
 use crate::sources::live::Intake;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow, Row};
@@ -31,7 +31,7 @@ impl Watched {
 
     /// A column of its key is gone.
     pub fn lacks(&self, column: &str) -> Halt {
-        Halt::failed(format!(
+        failed(format!(
             "`{}` has no column `{column}`, which is in its key; was it renamed? name the columns of the key anew, or              leave them out for the primary key",
             self.name
         ))
@@ -114,17 +114,17 @@ pub(super) async fn server(side: &mut PgConnection, intake: &mut dyn Intake) -> 
     let (version, wal_level, replica, block, segment) = answer;
     if version < VERSION_MIN {
         let (version, least) = (version / 10_000, VERSION_MIN / 10_000);
-        return Err(Halt::failed(format!(
+        return Err(failed(format!(
             "the server is PostgreSQL {version}, and change capture needs {least} or later; use `capture: poll`"
         )));
     }
     if replica {
-        return Err(Halt::failed(
+        return Err(failed(
             "the server is a replica, and change capture follows the primary; name that in `url`, or use `capture: poll`",
         ));
     }
     if wal_level != "logical" {
-        return Err(Halt::failed(format!(
+        return Err(failed(format!(
             "the server's wal_level is `{wal_level}`, and change capture needs `logical`: run `ALTER SYSTEM SET wal_level \
              = logical` and restart the server, or use `capture: poll`"
         )));
@@ -153,7 +153,7 @@ pub(super) async fn tables(
         let schema = |found: &&Found| format!("{}.{}", found.schema, found.relation) == table.name;
         let public = |found: &&Found| found.schema == "public" && found.relation == table.name;
         let Some(found) = found.iter().find(public).or_else(|| found.iter().find(schema)) else {
-            return Err(Halt::failed(format!(
+            return Err(failed(format!(
                 "there is no table `{}` in this database; a table outside `public` is named with its schema, and names \
                  are written as the catalogue has them",
                 table.name
@@ -182,13 +182,13 @@ fn one(found: &Found, key: &[String], options: &Options, via_root: bool) -> Resu
     };
     let (sql, publication) = (one.sql(), quoted(&options.publication));
     if found.kind == "p" && !via_root {
-        return Err(Halt::failed(format!(
+        return Err(failed(format!(
             "`{name}` is partitioned, and the publication names the partitions instead: run `ALTER PUBLICATION \
              {publication} SET (publish_via_partition_root = true)`"
         )));
     }
     if !found.readable {
-        return Err(Halt::failed(format!(
+        return Err(failed(format!(
             "the user may not read `{name}`: run `GRANT USAGE ON SCHEMA {} TO …; GRANT SELECT ON {sql} TO …`",
             quoted(&found.schema)
         )));
@@ -206,13 +206,13 @@ fn one(found: &Found, key: &[String], options: &Options, via_root: bool) -> Resu
     if one.key.is_empty() {
         let default = identity.or(found.primary_key.as_ref());
         one.key = default.cloned().ok_or_else(|| {
-            Halt::failed(format!(
+            failed(format!(
                 "`{name}` has no primary key: name the columns that tell its rows apart, `columns: {{key: id}}`"
             ))
         })?;
     }
     if let Some(column) = identity.and_then(|identity| one.key.iter().find(|column| !identity.contains(column))) {
-        return Err(Halt::failed(format!(
+        return Err(failed(format!(
             "a deleted row of `{name}` would not say its `{column}`, which is in its key: run `ALTER TABLE {sql} REPLICA \
              IDENTITY FULL`, or name the columns of its primary key as the key"
         )));
@@ -221,7 +221,7 @@ fn one(found: &Found, key: &[String], options: &Options, via_root: bool) -> Resu
 }
 
 fn no_identity(name: &str, sql: &str) -> Halt {
-    Halt::failed(format!(
+    failed(format!(
         "`{name}` has no replica identity, so its updates and deletes do not say which row they are of (and are refused \
          while it is published): give it a primary key, or run `ALTER TABLE {sql} REPLICA IDENTITY FULL`"
     ))
@@ -237,19 +237,19 @@ fn published(
     let sql = quoted(name);
     let Some((tells_all, _)) = publication else {
         let tables: Vec<String> = watched.iter().map(Watched::sql).collect();
-        return Err(Halt::failed(format!(
+        return Err(failed(format!(
             "there is no publication `{name}`: let an administrator run `CREATE PUBLICATION {sql} FOR TABLE {}`",
             tables.join(", ")
         )));
     };
     if !missing.is_empty() {
-        return Err(Halt::failed(format!(
+        return Err(failed(format!(
             "the publication `{name}` lacks tables: let an administrator run `ALTER PUBLICATION {sql} ADD TABLE {}`",
             missing.join(", ")
         )));
     }
     if !tells_all {
-        return Err(Halt::failed(format!(
+        return Err(failed(format!(
             "the publication `{name}` leaves out a kind of change: let an administrator run `ALTER PUBLICATION {sql} SET \
              (publish = 'insert, update, delete, truncate')`"
         )));

@@ -2,7 +2,7 @@
 
 use super::connection::{answer, code, explain, within};
 use super::cursor::Cursor;
-use super::{ANSWERS_WITHIN, DECODES_WITHIN, Halt, Lsn, Options, SLOT_WITHIN};
+use super::{ANSWERS_WITHIN, DECODES_WITHIN, Halt, Lsn, Options, SLOT_WITHIN, failed};
 use crate::sources::live::{Intake, Start};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow, Row};
@@ -102,7 +102,7 @@ async fn bounded(name: &str, main: &mut PgConnection, intake: &mut dyn Intake) -
     if limit != "-1" {
         return Ok(());
     }
-    Err(Halt::failed(format!(
+    Err(failed(format!(
         "the permanent slot `{name}` could fill the server's disk while nobody reads it, since max_slot_wal_keep_size is \
          not set: run `ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf()`, or leave out `slot` \
          for a temporary one"
@@ -120,7 +120,7 @@ async fn alone(name: &str, main: &mut PgConnection, intake: &mut dyn Intake) -> 
 }
 
 fn taken(name: &str, reader: &str) -> Halt {
-    Halt::failed(format!(
+    failed(format!(
         "the slot `{name}` is being read by {reader}, and a slot has one reader: give `slot` another name, or end the \
          other reader"
     ))
@@ -142,7 +142,7 @@ fn foreign(name: &str, known: &Known) -> Result<(), Halt> {
     if plugin.as_deref() != Some("pgoutput") || database.as_deref() != Some(here) {
         let of = plugin.as_deref().unwrap_or("physical replication");
         let within = database.as_deref().map_or(String::new(), |database| format!(" in the database `{database}`"));
-        return Err(Halt::failed(format!("the slot `{name}` is for {of}{within}; give `slot` another name")));
+        return Err(failed(format!("the slot `{name}` is for {of}{within}; give `slot` another name")));
     }
     if let Some(pid) = known.holder {
         return Err(taken(name, &format!("process {pid}")));
@@ -183,7 +183,7 @@ fn refused(name: &str, error: &sqlx::Error) -> Halt {
         }
         _ => "see the server's log",
     };
-    Halt::failed(format!("the replication slot `{name}` cannot be created: {why}; {remedy}"))
+    failed(format!("the replication slot `{name}` cannot be created: {why}; {remedy}"))
 }
 
 impl Slot {
@@ -200,7 +200,7 @@ impl Slot {
         let confirmed = known(&self.name, side, intake).await?.and_then(|known| known.confirmed);
         match confirmed {
             Some(confirmed) if Lsn(confirmed as u64) <= handed_over => Ok(()),
-            _ => Err(Halt::failed(format!("the slot `{}` was read or dropped by somebody else", self.name))),
+            _ => Err(failed(format!("the slot `{}` was read or dropped by somebody else", self.name))),
         }
     }
 

@@ -13,7 +13,7 @@
 
 use super::pgoutput::{Datum, Old, Tuple};
 use super::relation::Relation;
-use super::{HELD_IN_MEMORY_MAX_BYTES, Halt, KEYS_HELD_MAX_BYTES};
+use super::{HELD_IN_MEMORY_MAX_BYTES, Halt, KEYS_HELD_MAX_BYTES, failed};
 use crate::model::time::Time;
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -265,7 +265,137 @@ impl Entry {
 fn no_file(error: io::Error) -> Halt {
     let folder = std::env::temp_dir();
     let folder = folder.display();
-    Halt::failed(format!(
-        "a large transaction cannot be put aside in {folder}: {error}; make room there, or set TMPDIR"
-    ))
+    failed(format!("a large transaction cannot be put aside in {folder}: {error}; make room there, or set TMPDIR"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::postgres::changes::pgoutput::Column;
+    use crate::sources::postgres::changes::setup::Watched;
+    use crate::sources::postgres::changes::types::Types;
+
+    fn relation(id: u32, name: &str) -> Rc<Relation> {
+        let watched =
+            Watched { id, schema: "public".into(), relation: name.into(), name: name.into(), key: vec!["id".into()] };
+        let column = |name: &str| Column { name: name.into(), kind: 25, identity: name == "id" };
+        Rc::new(Relation::new(&watched, 0, &[column("id"), column("a"), column("b")], &Types::default()).unwrap())
+    }
+
+    /// A row: `-` is null, `~` unchanged.
+    fn row(values: [&str; 3]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for value in values {
+            let datum = match value {
+                "-" => Datum::Null,
+                "~" => Datum::Unchanged,
+                text => Datum::Text(text.as_bytes()),
+            };
+            Tuple::push(&mut bytes, datum);
+        }
+        bytes
+    }
+
+    fn old(whole: bool, bytes: &[u8]) -> Old<'_> {
+        Old { whole, tuple: Tuple::of(bytes) }
+    }
+
+    fn told(transaction: &mut Transaction) -> Vec<String> {
+        let mut told = Vec::new();
+        let take = |change: Change<'_>| {
+            let mut payload = Vec::new();
+            change.relation.payload(change.row, &mut payload);
+            let payload = String::from_utf8(payload).unwrap();
+            told.push(format!("{} {} {payload}", change.op, change.key.unwrap_or("-")));
+            Ok(())
+        };
+        transaction.hand_over(take).unwrap();
+        told
+    }
+
+    #[test]
+    fn what_became_of_each_row_is_told() {
+        let (table, other) = (relation(1, "t"), relation(2, "o"));
+        let mut all = Transaction::new(7, Time(1));
+        let version = |a: &str, id: &str| row([id, a, "x"]);
+        all.insert(&table, Tuple::of(&version("1", "new"))).unwrap();
+        all.insert(&other, Tuple::of(&version("1", "new"))).unwrap();
+        all.update(&table, None, Tuple::of(&version("2", "new"))).unwrap();
+        all.update(&table, None, Tuple::of(&version("1", "old"))).unwrap();
+        all.delete(&table, old(false, &row(["old", "-", "-"]))).unwrap();
+        all.insert(&table, Tuple::of(&version("1", "brief"))).unwrap();
+        all.delete(&table, old(false, &row(["brief", "-", "-"]))).unwrap();
+        all.delete(&table, old(true, &row(["again", "1", "-"]))).unwrap();
+        all.insert(&table, Tuple::of(&version("5", "again"))).unwrap();
+        all.insert(&table, Tuple::of(&row(["-", "9", "-"]))).unwrap();
+        assert_eq!(
+            told(&mut all),
+            [
+                r#"insert new {"id":"new","a":"1","b":"x"}"#,
+                r#"insert new {"id":"new","a":"2","b":"x"}"#,
+                r#"delete old {"id":"old"}"#,
+                r#"insert brief {"id":"brief","a":"1","b":"x"}"#,
+                r#"delete brief {"id":"brief"}"#,
+                r#"update again {"id":"again","a":"5","b":"x"}"#,
+                r#"insert - {"id":null,"a":"9","b":null}"#,
+            ]
+        );
+        assert_eq!(told(&mut all), [""; 0], "it was forgotten");
+    }
+
+    #[test]
+    fn what_is_not_sent_is_taken_from_where_it_is_known() {
+        let table = relation(1, "t");
+        let mut all = Transaction::new(7, Time(1));
+        all.update(&table, None, Tuple::of(&row(["1", "~", "2"]))).unwrap();
+        all.update(&table, Some(old(true, &row(["2", "was", "-"]))), Tuple::of(&row(["2", "~", "3"]))).unwrap();
+        all.insert(&table, Tuple::of(&row(["3", "first", "-"]))).unwrap();
+        all.update(&table, None, Tuple::of(&row(["3", "~", "4"]))).unwrap();
+        all.update(&table, Some(old(false, &row(["3", "-", "-"]))), Tuple::of(&row(["4", "~", "5"]))).unwrap();
+        assert_eq!(
+            told(&mut all),
+            [
+                r#"update 1 {"id":"1","b":"2"}"#,
+                r#"update 2 {"id":"2","a":"was","b":"3"}"#,
+                r#"insert 3 {"id":"3","a":"first","b":"4"}"#,
+                r#"delete 3 {"id":"3"}"#,
+                r#"insert 4 {"id":"4","a":"first","b":"5"}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_truncated_table_has_no_rows_of_before() {
+        let (table, other) = (relation(1, "t"), relation(2, "o"));
+        let mut all = Transaction::new(7, Time(1));
+        all.insert(&table, Tuple::of(&row(["1", "-", "-"]))).unwrap();
+        all.delete(&table, old(false, &row(["2", "-", "-"]))).unwrap();
+        all.insert(&other, Tuple::of(&row(["1", "-", "-"]))).unwrap();
+        all.truncate(&table).unwrap();
+        all.insert(&table, Tuple::of(&row(["1", "x", "-"]))).unwrap();
+        assert_eq!(
+            told(&mut all),
+            [r#"insert 1 {"id":"1","a":null,"b":null}"#, "truncate - {}", r#"insert 1 {"id":"1","a":"x","b":null}"#,]
+        );
+    }
+
+    #[test]
+    fn a_large_transaction_is_put_into_a_file_and_one_of_too_many_rows_is_cut() {
+        let table = relation(1, "t");
+        let mut all = Transaction::new(7, Time(1));
+        let large = "x".repeat(10_000);
+        for id in 0..4_000 {
+            all.insert(&table, Tuple::of(&row([&id.to_string(), "first", &large]))).unwrap();
+        }
+        for id in 0..4_000 {
+            all.update(&table, None, Tuple::of(&row([&id.to_string(), "last", "~"]))).unwrap();
+        }
+        assert!(all.log.is_rolled() && !all.is_full());
+        let told = told(&mut all);
+        assert_eq!(told.len(), 4_000);
+        assert!(told.iter().all(|told| told.contains("\"last\"") && told.len() > 10_000));
+        all.rows_bytes = KEYS_HELD_MAX_BYTES - ROW_BYTES;
+        all.insert(&table, Tuple::of(&row(["1", "-", "-"]))).unwrap();
+        assert!(all.is_full());
+    }
 }
