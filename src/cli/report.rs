@@ -137,7 +137,7 @@ fn of_problem(problem: &verify::Problem) -> Problem {
         text: sample.text.clone(),
     };
     Problem {
-        reason: problem.reason.to_owned(),
+        reason: problem.reason.to_string(),
         count: problem.count,
         samples: problem.samples.iter().map(sample).collect(),
     }

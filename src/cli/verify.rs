@@ -1,7 +1,8 @@
-//! `throughline verify`: reads recordings to their end and says what came out consistent.
+//! `throughline verify`: reads recordings to their end, or a window of live systems, and says what came out consistent.
 
 use super::human::{Detail, Story};
 use super::progress::Bar;
+use super::project::Project;
 use super::{Exit, files, interrupt, project, report};
 use crate::config::moment;
 use crate::findings::Names;
@@ -14,12 +15,18 @@ use crate::model::finding::Finding;
 use crate::model::time::{Span, Time};
 use crate::model::verdict::Severity;
 use crate::runtime::findings::Findings;
+use crate::runtime::live::window::Window;
 use crate::runtime::verify::{self, VerifyError, VerifyOptions};
 use anyhow::Context;
 use chrono_tz::Tz;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Read recordings and say which transactions are consistent
+/// How often it is said who is waited for.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+/// Read recordings, or a window of live systems, and say which transactions are consistent
 ///
 /// Exit codes, the first that applies: 130 interrupted; 2 the command, the configuration or a flow is
 /// wrong; 1 findings at or above --fail-on that are not in --baseline; 3 it could not be known: a
@@ -33,7 +40,7 @@ pub struct Args {
     /// Only this flow
     #[arg(long, value_name = "NAME")]
     flow: Option<String>,
-    /// Only what happened from this time on
+    /// Only what happened from this time on; `1h` is an hour ago
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Time>,
     /// Only what happened before this time
@@ -42,9 +49,13 @@ pub struct Args {
     /// The recordings hold everything, before and after: what is not in them did not happen
     #[arg(long)]
     complete: bool,
-    /// The last so much of the recordings is not settled yet: they vouch for so much less
+    /// The last so much of the recordings is not settled yet: they vouch for so much less. Of live systems: wait so much
+    /// longer
     #[arg(long, value_name = "DURATION", value_parser = Span::parse)]
     settle: Option<Span>,
+    /// Of live systems: how long they may take to pass the window
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = Span::parse)]
+    patience: Span,
     /// Undecided is not good enough: exit code 3
     #[arg(long)]
     strict: bool,
@@ -85,8 +96,18 @@ enum Format {
     Json,
 }
 
+/// A moment, or how long ago it was.
 fn time(text: &str) -> Result<Time, String> {
+    if let Ok(ago) = Span::parse(text) {
+        return Ok(now() - ago);
+    }
     moment::read(text, Tz::UTC).ok_or_else(|| moment::FORMS.to_owned())
+}
+
+/// The present time by this machine's clock.
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX - 1))
 }
 
 fn severity(text: &str) -> Result<Severity, String> {
@@ -101,10 +122,14 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(project) = project::load(&args.config, args.flow.as_deref())? else {
         return Ok(Exit::Wrong);
     };
-    let bar = Bar::new(!args.quiet);
-    let mut progress = |progress| bar.show(progress);
-    let outcome = verify::verify(&project.config, project.plan.clone(), &args.options(), &interrupted, &mut progress);
-    drop(bar);
+    let outcome = match args.is_live(&project) {
+        true => args.verify_live(&project, &interrupted)?,
+        false => {
+            let bar = Bar::new(!args.quiet);
+            let mut progress = |progress| bar.show(progress);
+            verify::verify(&project.config, project.plan.clone(), &args.options(), &interrupted, &mut progress)
+        }
+    };
     let report = match outcome {
         Err(VerifyError::Unreadable(failed)) => report::unreadable(&failed, &project.plan),
         outcome => outcome?,
@@ -142,6 +167,36 @@ impl Args {
             settle: self.settle,
             threads: self.threads.map(usize::from),
         }
+    }
+
+    /// Whether a flow reads a system that is there, and no recording of it.
+    fn is_live(&self, project: &Project) -> bool {
+        let read = |name: &str| project.plan.sources.iter().any(|source| source.name == name);
+        project.config.sources.iter().any(|source| source.tap.files().is_none() && read(&source.name))
+    }
+
+    /// Reads the window that ends now, and waits until all systems have passed it.
+    fn verify_live(
+        &self,
+        project: &Project,
+        interrupted: &AtomicBool,
+    ) -> anyhow::Result<Result<verify::Report, VerifyError>> {
+        super::run::runnable(&project.config)?;
+        if self.complete {
+            anyhow::bail!("`--complete` is for recordings: a live system goes on");
+        }
+        let until = self.until.unwrap_or_else(now) + self.settle.unwrap_or(Span::ZERO);
+        let patience = Duration::from_nanos(u64::try_from(self.patience.0).unwrap_or(0));
+        let window = Window { since: self.since, until, patience };
+        let mut told = Instant::now();
+        let mut progress = |slowest: &str, come: Option<Time>| {
+            if !self.quiet && told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let come = come.map_or("nothing yet".to_owned(), |come| come.to_string());
+                anstream::eprintln!("waiting for `{slowest}`, which has come to {come}, until {until}");
+            }
+        };
+        Ok(verify::verify_live(&project.config, &project.plan, &window, interrupted, &mut progress))
     }
 
     fn detail(&self) -> Detail {

@@ -385,7 +385,7 @@ impl<'r, 's> Player<'r, 's> {
 fn add(report: &mut SourceReport, file: &str, troubles: Troubles) {
     let known = report.problems.iter().position(|p| p.reason == troubles.reason);
     let index = known.unwrap_or_else(|| {
-        report.problems.push(Problem { reason: troubles.reason, count: 0, samples: Vec::new() });
+        report.problems.push(Problem { reason: troubles.reason.into(), count: 0, samples: Vec::new() });
         report.problems.len() - 1
     });
     let problem = &mut report.problems[index];

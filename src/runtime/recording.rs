@@ -79,8 +79,7 @@ impl Recording {
         for tap in &self.taps {
             names[tap.source as usize] = tap.files.iter().map(|file| file.name.clone()).collect();
         }
-        let roots = (0..self.plan.sources.len()).map(|source| self.plan.root(source as SourceId)).collect();
-        PartNames { roots, names }
+        PartNames::new(&self.plan, names)
     }
 
     pub(super) fn file(&self, part: usize) -> &Located {
@@ -115,6 +114,14 @@ fn readable(files: Vec<Located>) -> Result<Vec<Located>, LocateError> {
 pub struct PartNames {
     roots: Vec<SourceId>,
     names: Vec<Vec<String>>,
+}
+
+impl PartNames {
+    /// For each source of the plan, the names of its parts.
+    pub fn new(plan: &Plan, names: Vec<Vec<String>>) -> PartNames {
+        let roots = (0..plan.sources.len()).map(|source| plan.root(source as SourceId)).collect();
+        PartNames { roots, names }
+    }
 }
 
 impl crate::findings::Places for PartNames {

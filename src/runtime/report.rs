@@ -6,6 +6,7 @@ use super::recording::PartNames;
 use crate::engine::account::{Account, ByReason};
 use crate::extract::counts::Counts;
 use crate::model::time::Time;
+use std::borrow::Cow;
 
 /// All that a run found out.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ pub struct SourceReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Why.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// How many.
     pub count: u64,
     /// The first of them.

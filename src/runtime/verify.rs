@@ -1,7 +1,8 @@
 //! Verifies recordings: plays them to their end, and tells what came out.
 
-use super::coverage::Window;
+use super::coverage;
 use super::driver::Driver;
+use super::live::window::{self, CannotLookBack, Watched, Window};
 use super::play::{PlayOptions, Played, play};
 use super::recording::Recording;
 use crate::config::Config;
@@ -40,6 +41,9 @@ pub enum VerifyError {
     /// Some sources cannot be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// A live source sees nothing of the past.
+    #[error(transparent)]
+    CannotLookBack(#[from] CannotLookBack),
     /// What does not stay in memory could not be kept.
     #[error("closed transactions and findings could not be kept: {0}")]
     Temporary(#[from] io::Error),
@@ -65,6 +69,23 @@ pub fn verify(
         parts: recording.part_names(),
         interrupted: played.interrupted,
     })
+}
+
+/// Reads a window of live systems, and waits until all of them have passed it; `progress` is told how far the slowest has
+/// come.
+pub fn verify_live(
+    config: &Config,
+    plan: &Arc<Plan>,
+    window: &Window,
+    interrupted: &AtomicBool,
+    progress: &mut dyn FnMut(&str, Option<Time>),
+) -> Result<Report, VerifyError> {
+    window::can_look_back(config, plan)?;
+    let watched = window::watch(config, plan, window, interrupted, progress)?;
+    let Watched { driver, mut sources, counts, parts, interrupted } = watched;
+    let account = driver.account().clone();
+    sources.iter_mut().for_each(|source| attribute(source, plan, &account));
+    Ok(Report { account, findings: driver.into_findings(), sources, counts, parts, interrupted })
 }
 
 /// What the engine counted of a source's observations, and of what it leaves open.
@@ -93,7 +114,10 @@ pub(super) fn run(
     let recording = Recording::open(&config, &plan)?;
     let mut driver = Driver::new(plan, Pace::Settled)?;
     let play_options = PlayOptions {
-        window: Window { since: options.since.unwrap_or(Time::MIN), until: options.until.unwrap_or(Time::MAX) },
+        window: coverage::Window {
+            since: options.since.unwrap_or(Time::MIN),
+            until: options.until.unwrap_or(Time::MAX),
+        },
         complete: options.complete,
         threads: options.threads,
         now: now(),

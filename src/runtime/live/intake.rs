@@ -6,6 +6,7 @@ use super::entry::{self, Claim, Delivery};
 use super::status::SourceStatus;
 use crate::config::SourceConfig;
 use crate::engine::Input;
+use crate::extract::counts::Counts;
 use crate::extract::{self, Attributes, Extractor};
 use crate::flow::plan::Plan;
 use crate::model::SourceId;
@@ -160,6 +161,11 @@ impl Desk {
             self.send(&[])?;
         }
         self.pause(wait)
+    }
+
+    /// What extract has counted at each step.
+    pub fn counts(&self) -> Counts {
+        self.extractor.counts().clone()
     }
 
     /// Whether it has delivered since it last failed.

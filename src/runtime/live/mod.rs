@@ -22,6 +22,7 @@ mod sender;
 pub mod state;
 mod status;
 mod teller;
+pub mod window;
 
 pub use board::Board;
 pub use edition::{Compiled, Edition};
@@ -112,8 +113,8 @@ pub fn follow(
         for source in &config.sources {
             let Some((bookmark, outlets)) = outlets(source, &mut lanes, &senders) else { continue };
             let status = board.source(&source.name);
-            let desk = Desk::new(source, config.clock_skew, &bookmark, outlets, stopped.clone(), status.clone());
-            scope.spawn(move || supervise(source, config.clock_skew, bookmark.cursor, desk, &status));
+            let mut desk = Desk::new(source, config.clock_skew, &bookmark, outlets, stopped.clone(), status.clone());
+            scope.spawn(move || supervise(source, config.clock_skew, bookmark.cursor, &mut desk, &status));
         }
         drop(senders);
         let run = |(mut lane, deliveries): (Lane, Receiver<Delivery>)| scope.spawn(move || lane.run(&deliveries));
@@ -198,13 +199,13 @@ fn supervise(
     config: &SourceConfig,
     clock_skew: Span,
     mut cursor: Option<Vec<u8>>,
-    mut desk: Desk,
+    desk: &mut Desk,
     status: &SourceStatus,
 ) {
     let mut source = open(config, clock_skew);
     let mut wait = RETRY_MIN;
     loop {
-        let Err(failure) = source.follow(cursor.as_deref(), &mut desk) else { return };
+        let Err(failure) = source.follow(cursor.as_deref(), desk) else { return };
         if desk.is_up() {
             wait = RETRY_MIN;
         }
