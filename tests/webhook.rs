@@ -21,12 +21,14 @@ enum Answer {
     Refuses(&'static str),
 }
 
+/// The posts that were taken: their heads and their findings.
+type Taken = Vec<(String, Vec<serde_json::Value>)>;
+
 /// A receiver of findings.
 struct Receiver {
     port: u16,
     answer: Arc<Mutex<Answer>>,
-    /// The posts that it took: their heads and their findings.
-    taken: Arc<Mutex<Vec<(String, Vec<serde_json::Value>)>>>,
+    taken: Arc<Mutex<Taken>>,
 }
 
 impl Receiver {
@@ -44,7 +46,7 @@ impl Receiver {
         receiver
     }
 
-    fn from_now_on(&self, answer: Answer) {
+    fn answers(&self, answer: Answer) {
         *self.answer.lock().unwrap() = answer;
     }
 
@@ -80,7 +82,7 @@ impl Receiver {
     }
 }
 
-fn serve(stream: &TcpStream, answer: &Mutex<Answer>, taken: &Mutex<Vec<(String, Vec<serde_json::Value>)>>) {
+fn serve(stream: &TcpStream, answer: &Mutex<Answer>, taken: &Mutex<Taken>) {
     let mut reader = BufReader::new(stream);
     loop {
         let (mut head, mut length) = (String::new(), 0);
@@ -172,7 +174,7 @@ fn a_receiver_that_is_down_loses_nothing_and_holds_nothing_up() {
     daemon.child.kill().unwrap();
     daemon.child.wait().unwrap();
     assert!(receiver.orders(0).is_empty());
-    receiver.from_now_on(Answer::Takes);
+    receiver.answers(Answer::Takes);
     let daemon = shop.start("two");
     let orders = receiver.orders(3);
     assert_eq!(orders.keys().collect::<Vec<_>>(), ["o-1", "o-2", "o-3"]);
@@ -194,7 +196,7 @@ fn a_receiver_that_hangs_does_not_hold_up_the_end() {
     daemon.found(1);
     // Less than five seconds, as `stop` checks, though the post may take ten.
     daemon.stop();
-    receiver.from_now_on(Answer::Takes);
+    receiver.answers(Answer::Takes);
     let daemon = shop.start("two");
     receiver.orders(1);
     daemon.stop();
@@ -208,7 +210,7 @@ fn one_finding_that_is_refused_does_not_hold_up_the_others() {
     a_while();
     ["o-1", "o-2", "poison", "o-3"].iter().for_each(|order| shop.log("placed", order));
     daemon.found(4);
-    receiver.from_now_on(Answer::Refuses("poison"));
+    receiver.answers(Answer::Refuses("poison"));
     let orders = receiver.orders(3);
     assert_eq!(orders.keys().collect::<Vec<_>>(), ["o-1", "o-2", "o-3"]);
     let told = shown(&shop, &daemon, |webhook| webhook["refused"] == 1);

@@ -21,8 +21,9 @@ use super::ledger::Ledger;
 use crate::engine::BadSnapshot;
 use crate::findings::store::StoreError;
 use crate::journal::{self, Commit, Journal, Options, Retention, Sequence, Synced};
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,9 +64,6 @@ pub struct Lane {
     ledger: Ledger,
     /// By name: the number of each source's newest delivery that the journal has, for the source to see.
     durable: BTreeMap<String, Arc<AtomicU64>>,
-    /// Its number among the lanes, which goes with what is told.
-    number: usize,
-    tell: Sender<(usize, ToTell)>,
     status: Arc<LaneStatus>,
 }
 
@@ -85,8 +83,8 @@ impl Lane {
             Some(snapshot) => (Course::resume(snapshot)?, snapshot.sequence),
             None => (Course::begin(edition.clone(), plan), recovered.oldest.sequence),
         };
-        let ledger = Ledger::new(journal, recovered.end, status.clone());
-        let mut lane = Lane { course, ledger, durable: BTreeMap::new(), number, tell, status };
+        let ledger = Ledger::new(journal, recovered.end, (number, tell), status.clone());
+        let mut lane = Lane { course, ledger, durable: BTreeMap::new(), status };
         let told = told(recovered.end)?.max(recovered.oldest.sequence);
         lane.ledger.look_back(from.min(told), told)?;
         lane.replay(from)?;
@@ -122,21 +120,18 @@ impl Lane {
     pub fn run(&mut self, deliveries: &Receiver<Delivery>) -> Result<(), LaneError> {
         let (to_disk, commits) = bounded::<Commit>(1);
         let (done, on_disk) = bounded::<Synced>(1);
+        self.ledger.use_disk(to_disk, on_disk);
         thread::scope(|scope| {
             scope.spawn(move || commits.into_iter().try_for_each(|commit| done.send(commit.sync())));
-            let ended = self.take(deliveries, &to_disk, &on_disk);
-            drop(to_disk);
-            ended
+            // The disk's thread ends whatever becomes of the lane.
+            let ended = catch_unwind(AssertUnwindSafe(|| self.take(deliveries)));
+            self.ledger.leave_disk();
+            ended.unwrap_or_else(|panic| resume_unwind(panic))
         })?;
         self.snapshot()
     }
 
-    fn take(
-        &mut self,
-        deliveries: &Receiver<Delivery>,
-        to_disk: &Sender<Commit>,
-        on_disk: &Receiver<Synced>,
-    ) -> Result<(), LaneError> {
+    fn take(&mut self, deliveries: &Receiver<Delivery>) -> Result<(), LaneError> {
         let mut group = Vec::new();
         loop {
             self.status.show(&self.course.engine().account().flows[0], self.ledger.journal.durable().0, now());
@@ -147,20 +142,13 @@ impl Lane {
             }
             group.extend(deliveries.try_iter().take(GROUP_MAX - 1));
             group.iter().try_for_each(|delivery| self.ledger.note(delivery))?;
-            let commit = self.ledger.journal.begin_commit(now().0);
-            let under_way = commit.is_some_and(|commit| to_disk.send(commit).is_ok());
+            self.ledger.begin_commit();
             for delivery in group.drain(..) {
                 self.course.feed(delivery, Sequence(u64::MAX), &mut self.ledger)?;
             }
-            if under_way && let Ok(synced) = on_disk.recv() {
-                match self.ledger.journal.end_commit(synced) {
-                    // Tried again, and again, by the commit that follows.
-                    Err(journal::Error::NotCommitted { .. }) => self.ledger.commit()?,
-                    ended => _ = ended?,
-                }
-                self.tell_durable();
-            }
-            self.tell()?;
+            self.ledger.end_commit()?;
+            self.tell_durable();
+            self.ledger.tell()?;
             if self.ledger.grown >= SNAPSHOT_BYTES {
                 self.snapshot()?;
             }
@@ -175,23 +163,7 @@ impl Lane {
             self.course.take(&entry, &mut self.ledger)?;
         }
         self.ledger.found_before = HashSet::new();
-        self.tell()
-    }
-
-    /// Tells what was found, once that is durable.
-    fn tell(&mut self) -> Result<(), LaneError> {
-        if !self.ledger.to_tell.is_empty() {
-            self.ledger.commit()?;
-        }
-        for found in self.ledger.to_tell.drain(..) {
-            let mut found = (self.number, found);
-            // Who does not listen any more does not want to know.
-            while let Err(SendTimeoutError::Timeout(untold)) = self.tell.send_timeout(found, IDLE) {
-                self.status.beat(now());
-                found = untold;
-            }
-        }
-        Ok(())
+        self.ledger.tell()
     }
 
     /// Saves the state, and lets go of what nobody needs any more.

@@ -9,8 +9,9 @@ use super::lane_status::LaneStatus;
 use crate::engine::Closed;
 use crate::findings::Names;
 use crate::findings::record::Record;
-use crate::journal::{self, Entry, Journal, Lookup, Sequence};
+use crate::journal::{self, Commit, Entry, Journal, Lookup, Sequence, Synced};
 use crate::model::finding::Finding;
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -18,6 +19,10 @@ use std::time::Duration;
 
 /// How long a failed commit waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Findings that are gathered before they are made durable and told, at most.
+const TO_TELL_MAX: usize = 1024;
+/// How often a lane that waits shows that it is alive.
+const ALIVE: Duration = Duration::from_millis(500);
 
 /// The books of one lane.
 pub struct Ledger {
@@ -30,22 +35,40 @@ pub struct Ledger {
     /// Findings that earlier runs have found after the snapshot, by the hashes of their entries.
     pub found_before: HashSet<u64>,
     /// What was found and is to be told once it is durable.
-    pub to_tell: Vec<ToTell>,
+    to_tell: Vec<ToTell>,
+    /// The lane's number, which goes with what is told, and where it goes.
+    tell: (usize, Sender<(usize, ToTell)>),
     status: Arc<LaneStatus>,
+    /// Where a commit goes that the lane does not wait for.
+    disk: Option<Disk>,
     keys: Vec<u64>,
     bytes: Vec<u8>,
 }
 
+/// A thread that makes durable what it is given, one commit at a time.
+struct Disk {
+    to_disk: Sender<Commit>,
+    on_disk: Receiver<Synced>,
+    under_way: bool,
+}
+
 impl Ledger {
-    /// Goes on with a journal that ended there.
-    pub fn new(journal: Journal, begun_at: Sequence, status: Arc<LaneStatus>) -> Ledger {
+    /// Goes on with a journal that ended there. What is found goes to `tell`, with the lane's number.
+    pub fn new(
+        journal: Journal,
+        begun_at: Sequence,
+        tell: (usize, Sender<(usize, ToTell)>),
+        status: Arc<LaneStatus>,
+    ) -> Ledger {
         Ledger {
             journal,
             begun_at,
             grown: 0,
             found_before: HashSet::new(),
             to_tell: Vec::new(),
+            tell,
             status,
+            disk: None,
             keys: Vec::new(),
             bytes: Vec::new(),
         }
@@ -63,10 +86,33 @@ impl Ledger {
             if entry.sequence >= told {
                 let found = postcard::from_bytes(entry.payload);
                 let found = found.map_err(|error| LaneError::Entry(entry.sequence, error.to_string()))?;
-                self.to_tell.push((entry.sequence, found));
+                self.will_tell(entry.sequence, found)?;
             }
         }
         Ok(())
+    }
+
+    /// Tells what was found, once that is durable. Waits where there is much to be told.
+    pub fn tell(&mut self) -> Result<(), LaneError> {
+        if !self.to_tell.is_empty() {
+            self.commit()?;
+        }
+        let (number, tell) = &self.tell;
+        for found in self.to_tell.drain(..) {
+            let mut found = (*number, found);
+            // Who does not listen any more does not want to know.
+            while let Err(SendTimeoutError::Timeout(untold)) = tell.send_timeout(found, ALIVE) {
+                self.status.beat(now());
+                found = untold;
+            }
+        }
+        Ok(())
+    }
+
+    /// Something will be told, at the latest when there is much.
+    fn will_tell(&mut self, sequence: Sequence, found: Found) -> Result<(), LaneError> {
+        self.to_tell.push((sequence, found));
+        if self.to_tell.len() >= TO_TELL_MAX { self.tell() } else { Ok(()) }
     }
 
     /// Puts a delivery into the journal.
@@ -92,8 +138,40 @@ impl Ledger {
         }
     }
 
+    /// From now on commits can be under way while the lane goes on; the disk's thread ends with [`Ledger::leave_disk`].
+    pub fn use_disk(&mut self, to_disk: Sender<Commit>, on_disk: Receiver<Synced>) {
+        self.disk = Some(Disk { to_disk, on_disk, under_way: false });
+    }
+
+    /// From now on the lane waits for its commits.
+    pub fn leave_disk(&mut self) {
+        self.disk = None;
+    }
+
+    /// Begins to make durable what was appended.
+    pub fn begin_commit(&mut self) {
+        if let Some(disk) = &mut self.disk
+            && let Some(commit) = self.journal.begin_commit(now().0)
+        {
+            disk.under_way = disk.to_disk.send(commit).is_ok();
+        }
+    }
+
+    /// Waits for the commit that is under way, if there is one.
+    pub fn end_commit(&mut self) -> Result<(), LaneError> {
+        let Some(disk) = self.disk.as_mut().filter(|disk| disk.under_way) else { return Ok(()) };
+        disk.under_way = false;
+        let Ok(synced) = disk.on_disk.recv() else { return Ok(()) };
+        match self.journal.end_commit(synced) {
+            // Tried again, and again, by the commit that follows.
+            Err(journal::Error::NotCommitted { .. }) => self.commit(),
+            ended => Ok(ended.map(drop)?),
+        }
+    }
+
     /// Makes everything durable; a disk that fails is tried again until it works, and the sources wait meanwhile.
     pub fn commit(&mut self) -> Result<(), LaneError> {
+        self.end_commit()?;
         loop {
             match self.journal.commit(now().0) {
                 Ok(_) => {
@@ -122,8 +200,7 @@ impl Beside for Ledger {
             return Ok(());
         }
         let sequence = self.append(FOUND, &[key], &payload)?;
-        self.to_tell.push((sequence, found));
-        Ok(())
+        self.will_tell(sequence, found)
     }
 
     fn closed(&mut self, closed: &Closed<'_>, _begun: usize) -> Result<(), LaneError> {
@@ -171,4 +248,39 @@ fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = foldhash::quality::FixedState::with_seed(0).build_hasher();
     hasher.write(bytes);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Options;
+    use crate::model::time::Time;
+    use crossbeam_channel::bounded;
+    use std::thread;
+
+    /// What is concluded while the disk is at work may be more than is gathered in memory.
+    #[test]
+    fn what_does_not_fit_while_a_commit_is_under_way_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { buffer_bytes_max: 1_000, ..Options::default() };
+        let (journal, recovered) = Journal::open(folder.path(), options, 0).unwrap();
+        let (tell, _) = bounded(1);
+        let mut ledger = Ledger::new(journal, recovered.end, (0, tell), Arc::new(LaneStatus::new("order", Time(0))));
+        let (to_disk, commits) = bounded::<Commit>(1);
+        let (done, on_disk) = bounded::<Synced>(1);
+        thread::scope(|scope| {
+            scope.spawn(move || commits.into_iter().try_for_each(|commit| done.send(commit.sync())));
+            ledger.use_disk(to_disk, on_disk);
+            for number in 0..100_u64 {
+                ledger.append(FOUND, &[number], &[7; 100]).unwrap();
+                if number % 10 == 0 {
+                    ledger.end_commit().unwrap();
+                    ledger.begin_commit();
+                }
+            }
+            ledger.commit().unwrap();
+            assert_eq!(ledger.journal.durable(), Sequence(100));
+            ledger.leave_disk();
+        });
+    }
 }

@@ -137,7 +137,7 @@ pub fn follow(
             }
         }
         board.report();
-        lanes.into_iter().map(joined).collect()
+        lanes.into_iter().try_for_each(joined)
     })
 }
 
