@@ -117,6 +117,12 @@ impl Tracker {
         own
     }
 
+    /// Whether its system knows which rows have changed.
+    #[cfg(test)]
+    pub fn knows_changes(&self) -> bool {
+        self.system.knows_changes
+    }
+
     /// What is due now; `narrows`: `updated` finds rows without reading all.
     pub fn due(&self, now: Time, narrows: bool) -> Option<Kind> {
         if self.state.swept.is_none() {
@@ -224,12 +230,14 @@ impl Tracker {
             return row.time.filter(possible).unwrap_or(reading.at);
         }
         let met = known.map_or(reading.at, |seen| reading.at.max(seen.time + Span(1)));
-        // What was not there at the last read, and is there now, cannot be older than what could still come then. But
-        // where rows are met for the first time only because nobody looked, nothing is known of their past.
-        let earliest = match (known, self.since(reading.kind)) {
-            (Some(seen), _) => seen.time + Span(1),
-            (None, Some(since)) if !self.state.complete => self.reach(since),
-            (None, _) => Time::MIN,
+        // What was not so at the last read, and is now, cannot be older than what could still come then: also where it
+        // rose, but from what somebody had set back before. A row that was not there at all is believed whatever it
+        // says, and counts as late; but whether it was there is only known where every row is.
+        let possible_from = self.since(reading.kind).map_or(Time::MIN, |since| self.reach(since));
+        let earliest = match known {
+            Some(seen) => possible_from.max(seen.time + Span(1)),
+            None if self.state.complete => Time::MIN,
+            None => possible_from,
         };
         row.updated.filter(possible).filter(|updated| *updated >= earliest).unwrap_or(met)
     }
