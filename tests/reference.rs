@@ -67,6 +67,9 @@ fn the_page_on_kafka_holds() {
 #[test]
 fn the_page_on_change_capture_holds() {
     holds("docs/postgres-changes.md");
+}
+
+#[test]
 fn the_pages_on_databases_hold() {
     holds("docs/postgres.md");
     holds("docs/sqlite.md");
