@@ -31,7 +31,8 @@ pub(super) fn select(table: &Table, relation: &Relation, which: Which) -> String
     let columns: Vec<String> = relation.columns.iter().map(|(name, _)| format!("{ROW}.{}", quoted(name))).collect();
     let mut conditions = Vec::new();
     if let Some(bound) = which.bound {
-        conditions.push(format!("age({ROW}.xmin) <= age('{bound}'::xid)"));
+        // Asked for once, not for each row.
+        conditions.push(format!("age({ROW}.xmin) <= (SELECT age('{bound}'::xid))"));
     }
     if let (Some(from), Some(updated)) = (which.updated, &relation.updated) {
         let column = format!("{ROW}.{}", quoted(&updated.column));

@@ -132,11 +132,11 @@ fn a_row_that_was_not_there_is_late_where_every_row_is_known() {
 
 #[test]
 fn what_is_due_depends_on_what_can_be_trusted() {
-    let mut gentle = tracker(Start::Latest, Sweep::Gentle, POLLED);
+    let mut gentle = tracker(Start::Latest, Sweep::Gentle, System { rest_per_work: 2_000, ..POLLED });
     assert_eq!(gentle.due(at(1), true), Some(Kind::Sweep), "at first, everything");
     read(&mut gentle, Kind::Sweep, 1, &[]);
-    assert_eq!((gentle.due(at(1), true), gentle.due(at(1), false)), (Some(Kind::Poll), None));
-    assert_eq!(gentle.due(at(2), true), Some(Kind::Sweep), "it took 5 ms, and 200 times that is a second");
+    assert_eq!((gentle.due(at(2), true), gentle.due(at(2), false)), (Some(Kind::Poll), None));
+    assert_eq!(gentle.due(at(11), true), Some(Kind::Sweep), "it took 5 ms, and 2,000 times that is ten seconds");
     read(&mut gentle, Kind::Poll, 2, &[]);
     assert_eq!(gentle.proof(), Some(at(1)), "a poll proves nothing");
     let mut trusted = tracker(Start::Latest, Sweep::Never, POLLED);
@@ -144,6 +144,7 @@ fn what_is_due_depends_on_what_can_be_trusted() {
     assert_eq!((trusted.due(at(9999), true), trusted.due(at(9999), false)), (Some(Kind::Poll), Some(Kind::Poll)));
     read(&mut trusted, Kind::Poll, 2, &[]);
     assert_eq!(trusted.proof(), Some(at(2)));
+    assert_eq!((trusted.due(at(2), true), trusted.due(at(3), true)), (None, Some(Kind::Poll)), "a poll rests, too");
     assert_eq!(trusted.reach(trusted.since(Kind::Poll).unwrap()), at(-3));
 }
 

@@ -6,7 +6,7 @@ use crate::model::time::{Span, Time};
 use crate::sources::live::{Failure, Intake, Note, Record, Start};
 use serde::{Deserialize, Serialize};
 
-/// So long at most, however long a sweep takes.
+/// So long at most, however long a read takes.
 const GENTLE_MAX: Span = Span::seconds(3600);
 /// Numbers of notes: the table's, then so many bits of its row's hash.
 const ROW_BITS: u32 = 52;
@@ -18,7 +18,7 @@ pub const TABLES_MAX: usize = 1 << (64 - ROW_BITS);
 pub struct System {
     /// It knows itself which rows have changed: forgetting one costs a version told twice, not more.
     pub knows_changes: bool,
-    /// A sweep that is to cost little is followed by so many times its length without one.
+    /// A read that is to cost little is followed by so many times its length without one.
     pub rest_per_work: u32,
 }
 
@@ -96,6 +96,7 @@ pub struct Tracker {
     system: System,
     reading: Option<Reading>,
     next_sweep: Time,
+    next_poll: Time,
     /// Records and notes that no delivery has taken yet.
     unsent: usize,
 }
@@ -104,8 +105,8 @@ impl Tracker {
     /// Goes on from a state. `may_forget`: the system itself knows which rows have changed.
     pub fn new(table: Table, common: Common, number: u16, state: State, system: System, part: u32) -> Tracker {
         let seen = Memory::default();
-        let (reading, next_sweep, unsent) = (None, Time::MIN, 0);
-        Tracker { table, state, common, number, part, seen, system, reading, next_sweep, unsent }
+        let (reading, next_sweep, next_poll, unsent) = (None, Time::MIN, Time::MIN, 0);
+        Tracker { table, state, common, number, part, seen, system, reading, next_sweep, next_poll, unsent }
     }
 
     /// Takes up a note of an earlier run; whether it was of this table.
@@ -132,7 +133,8 @@ impl Tracker {
         if now >= self.next_sweep && !trusted {
             return Some(Kind::Sweep);
         }
-        (self.table.updated.is_some() && (narrows || trusted)).then_some(Kind::Poll)
+        let by_column = self.table.updated.is_some() && (narrows || trusted);
+        (by_column && now >= self.next_poll).then_some(Kind::Poll)
     }
 
     /// What was read last by reads that see all that this kind would see.
@@ -254,26 +256,24 @@ impl Tracker {
             self.state.complete = false;
         }
         self.state.read = Some(reading.mark);
-        if reading.kind == Kind::Sweep {
-            self.state.swept = Some(reading.mark);
-            self.next_sweep = reading.at + self.rest(took);
+        let rest = Span(took.0.saturating_mul(self.system.rest_per_work.into())).min(GENTLE_MAX);
+        let rest = self.common.poll.max(rest);
+        if reading.kind == Kind::Poll {
+            self.next_poll = reading.at + rest;
+            return;
         }
+        self.state.swept = Some(reading.mark);
+        self.next_sweep = reading.at
+            + match self.table.sweep {
+                Sweep::Every(span) => span,
+                Sweep::Gentle | Sweep::Never => rest,
+            };
     }
 
     /// Nothing has changed since the last reads: they are as good as if they were made now.
     pub fn unchanged(&mut self, mark: Mark) {
         for known in [&mut self.state.read, &mut self.state.swept].into_iter().flatten() {
             *known = mark;
-        }
-    }
-
-    fn rest(&self, took: Span) -> Span {
-        match self.table.sweep {
-            Sweep::Every(span) => span,
-            Sweep::Gentle | Sweep::Never => {
-                let rest = Span(took.0.saturating_mul(self.system.rest_per_work.into()));
-                self.common.poll.max(rest.min(GENTLE_MAX))
-            }
         }
     }
 
