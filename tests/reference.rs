@@ -70,6 +70,12 @@ fn the_page_on_change_capture_holds() {
 }
 
 #[test]
+fn the_pages_on_databases_hold() {
+    holds("docs/postgres.md");
+    holds("docs/sqlite.md");
+}
+
+#[test]
 fn the_readme_holds() {
     holds("README.md");
 }

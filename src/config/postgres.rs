@@ -21,7 +21,8 @@ pub(super) fn config(
     let url = fields.text("url").filter(|url| {
         let known = url.value.starts_with("postgres://") || url.value.starts_with("postgresql://");
         if !known {
-            Problem::error("bad-url", url.place, "this is no address of a PostgreSQL database")
+            // The address itself may hold a password, and is not shown.
+            Problem::error("bad-url", fields.node().place, format!("`url` of `{name}` is no address of PostgreSQL"))
                 .help(
                     "write `postgres://user:password@host:5432/database`; a password best comes by a variable, ${NAME}",
                 )

@@ -2,6 +2,7 @@
 
 use super::session::{Session, column};
 use super::sql::literal;
+use super::types::{Kind, QUESTION, Types};
 use crate::sources::live::{Failure, Intake};
 use crate::sources::tables::{Table, parts, quoted};
 use crate::sources::waiting::Halt;
@@ -13,6 +14,8 @@ pub(super) struct Relation {
     pub number: u64,
     /// Its name with its schema, as SQL.
     pub sql: String,
+    /// Its columns, and how their values are written.
+    pub columns: Vec<(String, Kind)>,
     /// The columns that tell its rows apart.
     pub key: Vec<String>,
     /// The column that rises with each change.
@@ -37,8 +40,29 @@ pub(super) struct Stamp {
 /// A table's columns: name, type, whether it may be null.
 type Columns = Vec<(String, String, bool)>;
 
+/// The types of the database.
+pub(super) fn types(session: &mut Session, intake: &mut dyn Intake) -> Result<Types, Halt> {
+    let rows = session.rows(QUESTION, intake)?;
+    let one = |row| {
+        Ok::<_, Failure>((
+            column(row, 0)?,
+            column(row, 1)?,
+            column(row, 2)?,
+            column(row, 3)?,
+            column(row, 4)?,
+            column(row, 5)?,
+        ))
+    };
+    Ok(Types::of(rows.iter().map(one).collect::<Result<Vec<_>, _>>()?))
+}
+
 /// Looks a table up.
-pub(super) fn look_up(session: &mut Session, table: &Table, intake: &mut dyn Intake) -> Result<Relation, Halt> {
+pub(super) fn look_up(
+    session: &mut Session,
+    table: &Table,
+    types: &Types,
+    intake: &mut dyn Intake,
+) -> Result<Relation, Halt> {
     let found = session.rows(
         &format!(
             "SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, \
@@ -57,7 +81,7 @@ pub(super) fn look_up(session: &mut Session, table: &Table, intake: &mut dyn Int
         return Err(Failure(format!("the user {user} may not read the table {}: `{grant}`", table.name)).into());
     }
     let number = u64::try_from(column::<i64>(row, 0)?).unwrap_or(0);
-    let columns = columns(session, number, intake)?;
+    let (columns, kinds) = columns(session, number, types, intake)?;
     let key = key(session, table, number, &columns, intake)?;
     let updated = table.updated.as_deref().map(|name| stamp(table, &columns, name)).transpose()?;
     let time = table.time.as_deref().map(|name| stamp(table, &columns, name)).transpose()?;
@@ -65,7 +89,16 @@ pub(super) fn look_up(session: &mut Session, table: &Table, intake: &mut dyn Int
         Some(updated) => has_index(session, number, &updated.column, intake)?,
         None => false,
     };
-    Ok(Relation { number, sql, key, updated, time, has_transactions: matches!(&kind[..], "r" | "p"), has_index })
+    Ok(Relation {
+        number,
+        sql,
+        columns: kinds,
+        key,
+        updated,
+        time,
+        has_transactions: matches!(&kind[..], "r" | "p"),
+        has_index,
+    })
 }
 
 /// What to say of a table that is not there.
@@ -88,14 +121,22 @@ fn missing(session: &mut Session, table: &Table, intake: &mut dyn Intake) -> Res
     Ok(Failure(format!("PostgreSQL at {} has no table {}; {help}", session.address(), table.name)))
 }
 
-fn columns(session: &mut Session, number: u64, intake: &mut dyn Intake) -> Result<Columns, Halt> {
+/// The columns, and how the values of each are written.
+fn columns(
+    session: &mut Session,
+    number: u64,
+    types: &Types,
+    intake: &mut dyn Intake,
+) -> Result<(Columns, Vec<(String, Kind)>), Halt> {
     let sql = format!(
-        "SELECT attname::text, format_type(atttypid, NULL), NOT attnotnull FROM pg_attribute \
+        "SELECT attname::text, format_type(atttypid, NULL), NOT attnotnull, atttypid::int8 FROM pg_attribute \
          WHERE attrelid = {number}::oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
     );
     let rows = session.rows(&sql, intake)?;
     let one = |row| Ok::<_, Failure>((column(row, 0)?, column(row, 1)?, column(row, 2)?));
-    Ok(rows.iter().map(one).collect::<Result<_, _>>()?)
+    let columns: Columns = rows.iter().map(one).collect::<Result<_, _>>()?;
+    let kind = |row| Ok::<_, Failure>((column(row, 0)?, types.kind(column::<i64>(row, 3)? as u32)));
+    Ok((columns, rows.iter().map(kind).collect::<Result<_, _>>()?))
 }
 
 /// The columns that tell rows apart: those that were named, or the primary key.

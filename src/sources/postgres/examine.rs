@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::catalog::{self, Relation};
+use super::row;
 use super::running;
 use super::session::{Session, column};
 use super::sql::{self, Which};
@@ -32,9 +33,10 @@ fn look(options: &Options, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
     let version: String = column(&session.row("SHOW server_version", &mut Alone)?, 0)?;
     remarks.push(Remark::good(format!("PostgreSQL {version} at {} lets us in, to read only", session.address())));
     remarks.push(proofs(&mut session)?);
+    let types = catalog::types(&mut session, &mut Alone)?;
     let mut found = Vec::new();
     for table in &options.tables {
-        match catalog::look_up(&mut session, table, &mut Alone) {
+        match catalog::look_up(&mut session, table, &types, &mut Alone) {
             Ok(relation) => found.push((table, relation)),
             Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
             Err(Halt::Stopped) => return Ok(()),
@@ -120,7 +122,7 @@ fn changed(session: &mut Session, table: &Table, relation: &Relation, bound: u32
     let which = Which { bound: Some(bound), updated: None };
     let select = format!("{} LIMIT {}", sql::select(table, relation, which), CHANGED_MAX + 1);
     let rows = session.rows(&select, &mut Alone)?;
-    let time = |row| Ok::<_, Failure>(column::<Option<i64>>(row, 1)?.map(|at| Time(at.saturating_mul(1_000))));
+    let time = |row| row::take(row, relation, table).map(|taken| taken.updated);
     let updated: Vec<Option<Time>> = rows.iter().take(CHANGED_MAX).map(time).collect::<Result<_, _>>()?;
     Ok(Sample { updated, more: rows.len() > CHANGED_MAX })
 }

@@ -9,9 +9,11 @@ mod catalog;
 pub mod changes;
 mod examine;
 mod poll;
+mod row;
 mod running;
 mod session;
 mod sql;
+mod types;
 
 use super::live::{Failure, Intake, Source};
 use super::remark::Remark;

@@ -6,9 +6,11 @@
 
 use super::Options;
 use super::catalog::{self, Relation};
+use super::row::{self, Taken};
 use super::running::{self, Running};
 use super::session::{Session, column};
 use super::sql::{self, Which, micros};
+use super::types::Types;
 use crate::model::time::{Span, Time};
 use crate::sources::live::{Intake, Start};
 use crate::sources::tables::{Followed, Kind, Mark, Reading, Row, System, Tracker};
@@ -27,7 +29,8 @@ const APART_MAX: u64 = (1 << 31) - (1 << 24);
 pub(super) fn follow(options: &Options, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Halt> {
     let followed = Followed::new(options.common, cursor)?;
     let session = Session::open(&options.url.0, intake)?;
-    let mut poller = Poller { options, session, followed, relations: Vec::new(), whole: None, told: None };
+    let mut poller =
+        Poller { options, session, followed, relations: Vec::new(), types: Types::default(), whole: None, told: None };
     poller.open(intake)?;
     loop {
         poller.round(intake)?;
@@ -41,6 +44,7 @@ struct Poller<'o> {
     followed: Followed,
     /// Of each table.
     relations: Vec<Relation>,
+    types: Types,
     /// What the last reading of the running transactions gave.
     whole: Option<Time>,
     /// What was last told to hold the proof back.
@@ -60,8 +64,9 @@ struct Snapshot {
 impl Poller<'_> {
     /// Looks the tables up, and takes up what is known of them.
     fn open(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
+        self.types = catalog::types(&mut self.session, intake)?;
         for table in &self.options.tables {
-            let relation = catalog::look_up(&mut self.session, table, intake)?;
+            let relation = catalog::look_up(&mut self.session, table, &self.types, intake)?;
             let system = System { knows_changes: relation.has_transactions, rest_per_work: REST_PER_WORK };
             self.followed.add(table, system, intake);
             self.relations.push(relation);
@@ -100,7 +105,7 @@ impl Poller<'_> {
         let snapshot = Snapshot { xmin: number(0)?, xmax: number(1)?, at: Time(column::<i64>(&row, 2)? * 1_000) };
         for (index, (relation, tracker)) in self.relations.iter_mut().zip(&mut self.followed.tables).enumerate() {
             if column::<Option<i64>>(&row, 3 + index)? != i64::try_from(relation.number).ok() {
-                *relation = catalog::look_up(&mut self.session, &tracker.table, intake)?;
+                *relation = catalog::look_up(&mut self.session, &tracker.table, &self.types, intake)?;
             }
             tracker.is(relation.number, intake);
             if tracker.since(Kind::Sweep).is_some_and(|mark| mark.bound > snapshot.xmax) {
@@ -133,20 +138,22 @@ impl Poller<'_> {
         let everything = which.bound.is_none() && which.updated.is_none();
         let select = sql::select(&tracker.table, relation, which);
         tracker.begin(Reading { kind, mark, at: snapshot.at, everything });
-        let begun = Instant::now();
-        self.read(index, &select, intake)?;
-        let took = Span(i64::try_from(begun.elapsed().as_nanos()).unwrap_or(i64::MAX));
+        let took = self.read(index, &select, intake)?;
+        let took = Span(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX));
         self.followed.tables[index].complete(took, intake);
         Ok(())
     }
 
-    /// Hands over the rows of a statement, some at a time.
-    fn read(&mut self, index: usize, select: &str, intake: &mut dyn Intake) -> Result<(), Halt> {
+    /// Hands over the rows of a statement, some at a time. How long the server took.
+    fn read(&mut self, index: usize, select: &str, intake: &mut dyn Intake) -> Result<Duration, Halt> {
+        let mut took = Duration::ZERO;
         self.session.rows(&format!("DECLARE throughline NO SCROLL CURSOR FOR {select}"), intake)?;
         loop {
+            let begun = Instant::now();
             let rows = self.session.rows(&format!("FETCH {FETCH_ROWS} FROM throughline"), intake)?;
+            took += begun.elapsed();
             for row in &rows {
-                take(&mut self.followed.tables[index], row, intake)?;
+                take(&mut self.followed.tables[index], &self.relations[index], row, intake)?;
             }
             self.followed.deliver_much(intake)?;
             if rows.len() < FETCH_ROWS {
@@ -154,7 +161,7 @@ impl Poller<'_> {
             }
         }
         self.session.rows("CLOSE throughline", intake)?;
-        Ok(())
+        Ok(took)
     }
 
     /// Says what the round has shown.
@@ -175,9 +182,8 @@ impl Poller<'_> {
 }
 
 /// Hands over one row.
-fn take(tracker: &mut Tracker, row: &PgRow, intake: &mut dyn Intake) -> Result<(), Halt> {
-    let time = |index| Ok::<_, Halt>(column::<Option<i64>>(row, index)?.map(|at| Time(at.saturating_mul(1_000))));
-    let (key, json) = (column::<Option<&str>>(row, 0)?, column::<&str>(row, 3)?);
-    tracker.row(&Row { key, json, updated: time(1)?, time: time(2)? }, intake)?;
+fn take(tracker: &mut Tracker, relation: &Relation, row: &PgRow, intake: &mut dyn Intake) -> Result<(), Halt> {
+    let Taken { key, json, updated, time } = row::take(row, relation, &tracker.table)?;
+    tracker.row(&Row { key: key.as_deref(), json: &json, updated, time }, intake)?;
     Ok(())
 }

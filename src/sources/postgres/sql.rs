@@ -26,19 +26,13 @@ pub(super) struct Which {
     pub updated: Option<Time>,
 }
 
-/// A statement that gives key, `updated`, `time` and the row as JSON.
+/// A statement that gives rows, column by column: nothing that the server would have to make of them.
 pub(super) fn select(table: &Table, relation: &Relation, which: Which) -> String {
-    let key = match &relation.key[..] {
-        [one] => format!("{ROW}.{}::text", quoted(one)),
-        several => {
-            let columns: Vec<String> = several.iter().map(|column| format!("{ROW}.{}", quoted(column))).collect();
-            format!("json_build_array({})::text", columns.join(", "))
-        }
-    };
-    let stamp = |stamp: &Option<Stamp>| stamp.as_ref().map_or_else(|| "NULL::int8".into(), |s| s.micros(ROW, table));
+    let columns: Vec<String> = relation.columns.iter().map(|(name, _)| format!("{ROW}.{}", quoted(name))).collect();
     let mut conditions = Vec::new();
     if let Some(bound) = which.bound {
-        conditions.push(format!("age({ROW}.xmin) <= age('{bound}'::xid)"));
+        // Asked for once, not for each row.
+        conditions.push(format!("age({ROW}.xmin) <= (SELECT age('{bound}'::xid))"));
     }
     if let (Some(from), Some(updated)) = (which.updated, &relation.updated) {
         let column = format!("{ROW}.{}", quoted(&updated.column));
@@ -46,19 +40,10 @@ pub(super) fn select(table: &Table, relation: &Relation, which: Which) -> String
         conditions.push(format!("({column} >= {}{null})", updated.from(from, table)));
     }
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-    let (updated, time) = (stamp(&relation.updated), stamp(&relation.time));
-    format!("SELECT {key}, {updated}, {time}, row_to_json({ROW})::text FROM {} AS {ROW}{filter}", relation.sql)
+    format!("SELECT {} FROM {} AS {ROW}{filter}", columns.join(", "), relation.sql)
 }
 
 impl Stamp {
-    fn micros(&self, row: &str, table: &Table) -> String {
-        let column = format!("{row}.{}", quoted(&self.column));
-        match self.zoned {
-            true => micros(&column),
-            false => micros(&format!("({column}::timestamp AT TIME ZONE {})", literal(table.zone.name()))),
-        }
-    }
-
     /// The least value that the column has at a time or later.
     fn from(&self, from: Time, table: &Table) -> String {
         let at = |later: Span| literal(&(from + later).to_string());

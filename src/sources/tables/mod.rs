@@ -21,6 +21,8 @@ mod cursor;
 mod followed;
 mod memory;
 mod sample;
+#[cfg(test)]
+mod tests;
 mod tracker;
 
 pub use followed::Followed;
@@ -96,18 +98,4 @@ pub fn parts(name: &str) -> Vec<String> {
 /// A name as SQL reads it letter by letter.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_taken_letter_by_letter() {
-        let sql = |name: &str| parts(name).iter().map(|part| quoted(part)).collect::<Vec<_>>().join(".");
-        assert_eq!(sql("Order"), r#""Order""#);
-        assert_eq!(sql("shop.Order Lines"), r#""shop"."Order Lines""#);
-        assert_eq!(sql(r#"shop."a.b""#), r#""shop"."a.b""#);
-        assert_eq!(quoted(r#"a"; drop table b; --"#), r#""a""; drop table b; --""#);
-    }
 }

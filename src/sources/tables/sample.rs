@@ -33,29 +33,25 @@ impl Sample {
             return vec![Remark::warning(text)];
         }
         let (stale, ahead) = self.counts(begun - reach, ended + reach);
-        let zone = self.off_by(ended);
-        let mut remarks = Vec::new();
-        if let Some(off) = zone {
+        if let Some(off) = self.off_by(ended) {
             let text = format!(
-                "{of}: the times in `{name}` are {off} from the present. Are they of another zone than {}? Say so with \
+                "{of}: the times in `{name}` are {off} the present. Are they of another zone than {}? Say so with \
                  `zone`",
                 table.zone.name()
             );
-            remarks.push(Remark::warning(text));
+            return vec![Remark::warning(text)];
         }
         let counted =
             format!("of {all}{} rows that changed within {seconds} s", if self.more { " and more" } else { "" });
         if stale == 0 && ahead == 0 {
             let text = format!("{of}: `{name}` rose with each change, {counted}; with `sweep: never` it is trusted");
-            remarks.push(Remark::good(text));
-            return remarks;
+            return vec![Remark::good(text)];
         }
         let text = format!(
             "{of}: `{name}` cannot be trusted: {counted}, {stale} kept an older time or none, and {ahead} are ahead. Such \
              changes are found by looking through the whole table, so leave `sweep: never` out"
         );
-        remarks.push(Remark::warning(text));
-        remarks
+        vec![Remark::warning(text)]
     }
 
     /// How many are stamped before, and how many after what is possible.
@@ -79,7 +75,7 @@ impl Sample {
         let middle = *steps.get(steps.len() / 2)?;
         let most = 2 * steps.iter().filter(|step| **step == middle).count() > self.updated.len();
         let (hours, minutes) = (middle.abs() / 4, middle.abs() % 4 * 15);
-        let way = if middle > 0 { "ahead" } else { "behind" };
+        let way = if middle > 0 { "ahead of" } else { "behind" };
         (most && middle != 0).then(|| format!("{hours}:{minutes:02} h {way}"))
     }
 }

@@ -6,7 +6,7 @@ use crate::model::time::{Span, Time};
 use crate::sources::live::{Failure, Intake, Note, Record, Start};
 use serde::{Deserialize, Serialize};
 
-/// So long at most, however long a sweep takes.
+/// So long at most, however long a read takes.
 const GENTLE_MAX: Span = Span::seconds(3600);
 /// Numbers of notes: the table's, then so many bits of its row's hash.
 const ROW_BITS: u32 = 52;
@@ -18,7 +18,7 @@ pub const TABLES_MAX: usize = 1 << (64 - ROW_BITS);
 pub struct System {
     /// It knows itself which rows have changed: forgetting one costs a version told twice, not more.
     pub knows_changes: bool,
-    /// A sweep that is to cost little is followed by so many times its length without one.
+    /// A read that is to cost little is followed by so many times its length without one.
     pub rest_per_work: u32,
 }
 
@@ -96,6 +96,7 @@ pub struct Tracker {
     system: System,
     reading: Option<Reading>,
     next_sweep: Time,
+    next_poll: Time,
     /// Records and notes that no delivery has taken yet.
     unsent: usize,
 }
@@ -104,8 +105,8 @@ impl Tracker {
     /// Goes on from a state. `may_forget`: the system itself knows which rows have changed.
     pub fn new(table: Table, common: Common, number: u16, state: State, system: System, part: u32) -> Tracker {
         let seen = Memory::default();
-        let (reading, next_sweep, unsent) = (None, Time::MIN, 0);
-        Tracker { table, state, common, number, part, seen, system, reading, next_sweep, unsent }
+        let (reading, next_sweep, next_poll, unsent) = (None, Time::MIN, Time::MIN, 0);
+        Tracker { table, state, common, number, part, seen, system, reading, next_sweep, next_poll, unsent }
     }
 
     /// Takes up a note of an earlier run; whether it was of this table.
@@ -117,6 +118,12 @@ impl Tracker {
         own
     }
 
+    /// Whether its system knows which rows have changed.
+    #[cfg(test)]
+    pub fn knows_changes(&self) -> bool {
+        self.system.knows_changes
+    }
+
     /// What is due now; `narrows`: `updated` finds rows without reading all.
     pub fn due(&self, now: Time, narrows: bool) -> Option<Kind> {
         if self.state.swept.is_none() {
@@ -126,7 +133,8 @@ impl Tracker {
         if now >= self.next_sweep && !trusted {
             return Some(Kind::Sweep);
         }
-        (self.table.updated.is_some() && (narrows || trusted)).then_some(Kind::Poll)
+        let by_column = self.table.updated.is_some() && (narrows || trusted);
+        (by_column && now >= self.next_poll).then_some(Kind::Poll)
     }
 
     /// What was read last by reads that see all that this kind would see.
@@ -224,12 +232,14 @@ impl Tracker {
             return row.time.filter(possible).unwrap_or(reading.at);
         }
         let met = known.map_or(reading.at, |seen| reading.at.max(seen.time + Span(1)));
-        // What was not there at the last read, and is there now, cannot be older than what could still come then. But
-        // where rows are met for the first time only because nobody looked, nothing is known of their past.
-        let earliest = match (known, self.since(reading.kind)) {
-            (Some(seen), _) => seen.time + Span(1),
-            (None, Some(since)) if !self.state.complete => self.reach(since),
-            (None, _) => Time::MIN,
+        // What was not so at the last read, and is now, cannot be older than what could still come then: also where it
+        // rose, but from what somebody had set back before. A row that was not there at all is believed whatever it
+        // says, and counts as late; but whether it was there is only known where every row is.
+        let possible_from = self.since(reading.kind).map_or(Time::MIN, |since| self.reach(since));
+        let earliest = match known {
+            Some(seen) => possible_from.max(seen.time + Span(1)),
+            None if self.state.complete => Time::MIN,
+            None => possible_from,
         };
         row.updated.filter(possible).filter(|updated| *updated >= earliest).unwrap_or(met)
     }
@@ -246,26 +256,24 @@ impl Tracker {
             self.state.complete = false;
         }
         self.state.read = Some(reading.mark);
-        if reading.kind == Kind::Sweep {
-            self.state.swept = Some(reading.mark);
-            self.next_sweep = reading.at + self.rest(took);
+        let rest = Span(took.0.saturating_mul(self.system.rest_per_work.into())).min(GENTLE_MAX);
+        let rest = self.common.poll.max(rest);
+        if reading.kind == Kind::Poll {
+            self.next_poll = reading.at + rest;
+            return;
         }
+        self.state.swept = Some(reading.mark);
+        self.next_sweep = reading.at
+            + match self.table.sweep {
+                Sweep::Every(span) => span,
+                Sweep::Gentle | Sweep::Never => rest,
+            };
     }
 
     /// Nothing has changed since the last reads: they are as good as if they were made now.
     pub fn unchanged(&mut self, mark: Mark) {
         for known in [&mut self.state.read, &mut self.state.swept].into_iter().flatten() {
             *known = mark;
-        }
-    }
-
-    fn rest(&self, took: Span) -> Span {
-        match self.table.sweep {
-            Sweep::Every(span) => span,
-            Sweep::Gentle | Sweep::Never => {
-                let rest = Span(took.0.saturating_mul(self.system.rest_per_work.into()));
-                self.common.poll.max(rest.min(GENTLE_MAX))
-            }
         }
     }
 

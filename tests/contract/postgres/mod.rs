@@ -134,7 +134,8 @@ impl System for Shop {
         ];
         let statements: Vec<&str> = statements.collect();
         assert!(statements.len() > 50, "the log shows nothing of the source");
-        let others = statements.iter().filter(|statement| !reads.iter().any(|read| statement.starts_with(read)));
+        let others =
+            statements.iter().filter(|statement| !reads.iter().any(|read| statement.to_uppercase().starts_with(read)));
         others.map(|statement| (*statement).to_owned()).collect()
     }
 

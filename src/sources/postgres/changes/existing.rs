@@ -5,9 +5,9 @@ use super::hand::{Hand, Version};
 use super::pgoutput::{Column, Datum, Tuple};
 use super::relation::Relation;
 use super::setup::Watched;
-use super::types::Types;
 use super::{ANSWERS_WITHIN, DECODES_WITHIN, Halt, failed, quoted};
 use crate::model::time::{Span, Time};
+use crate::sources::postgres::types::Types;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row, ValueRef};
 

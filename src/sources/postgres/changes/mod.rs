@@ -31,7 +31,6 @@ mod relation;
 mod setup;
 mod slot;
 mod transaction;
-mod types;
 
 use crate::sources::live::{Failure, Intake, Source, Start};
 use crate::sources::secret::Secret;

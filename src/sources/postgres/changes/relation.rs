@@ -2,7 +2,7 @@
 
 use super::pgoutput::{Column, Datum, Old, Tuple};
 use super::setup::Watched;
-use super::types::{Kind, Types, string};
+use crate::sources::postgres::types::{Kind, Types, string};
 
 /// A table that is followed, with its columns as they are now.
 #[derive(Debug, PartialEq)]

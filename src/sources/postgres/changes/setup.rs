@@ -1,9 +1,9 @@
 //! What must be right before anything is followed, and what to do where it is not.
 
 use super::connection::within;
-use super::types::{Defined, Types};
 use super::{ANSWERS_WITHIN, Halt, Lsn, Options, failed, quoted};
 use crate::sources::live::Intake;
+use crate::sources::postgres::types::{QUESTION, Types};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow, Row};
 
@@ -259,19 +259,7 @@ fn published(
 
 /// The types of the database.
 pub(super) async fn types(side: &mut PgConnection, intake: &mut dyn Intake) -> Result<Types, Halt> {
-    let question = sqlx::query_as::<_, (i64, String, i64, i64, String, String)>(
-        "select oid::int8, typtype::text, typbasetype::int8, typelem::int8, typcategory::text, typdelim::text from pg_type",
-    );
+    let question = sqlx::query_as::<_, (i64, String, i64, i64, String, String)>(QUESTION);
     let rows = within(intake, ANSWERS_WITHIN, "the types cannot be looked up", question.fetch_all(side)).await?;
-    let types = rows.into_iter().map(|(id, kind, base, element, category, delimiter)| {
-        let defined = match (kind.as_str(), category.as_str()) {
-            ("d", _) => Defined::Domain(base as u32),
-            (_, "A") if element != 0 => {
-                Defined::Array { element: element as u32, delimiter: delimiter.bytes().next().unwrap_or(b',') }
-            }
-            _ => Defined::Other,
-        };
-        (id as u32, defined)
-    });
-    Ok(Types(types.collect()))
+    Ok(Types::of(rows))
 }

@@ -273,7 +273,7 @@ mod tests {
     use super::*;
     use crate::sources::postgres::changes::pgoutput::Column;
     use crate::sources::postgres::changes::setup::Watched;
-    use crate::sources::postgres::changes::types::Types;
+    use crate::sources::postgres::types::Types;
 
     fn relation(id: u32, name: &str) -> Rc<Relation> {
         let watched =

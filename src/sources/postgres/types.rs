@@ -41,7 +41,26 @@ pub(super) enum Defined {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Types(pub HashMap<u32, Defined>);
 
+/// What the catalogue is asked for: number, kind, base, element, category, delimiter of each type.
+pub(super) const QUESTION: &str = "select oid::int8, typtype::text, typbasetype::int8, typelem::int8, typcategory::text, \
+                                   typdelim::text from pg_type";
+
 impl Types {
+    /// As the catalogue answers [`QUESTION`].
+    pub fn of(rows: impl IntoIterator<Item = (i64, String, i64, i64, String, String)>) -> Types {
+        let types = rows.into_iter().map(|(id, kind, base, element, category, delimiter)| {
+            let defined = match (kind.as_str(), category.as_str()) {
+                ("d", _) => Defined::Domain(base as u32),
+                (_, "A") if element != 0 => {
+                    Defined::Array { element: element as u32, delimiter: delimiter.bytes().next().unwrap_or(b',') }
+                }
+                _ => Defined::Other,
+            };
+            (id as u32, defined)
+        });
+        Types(types.collect())
+    }
+
     /// How values of a type are written.
     pub fn kind(&self, id: u32) -> Kind {
         self.nested(id, NESTED_MAX)
