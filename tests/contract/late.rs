@@ -135,7 +135,9 @@ impl Truth {
             let late = self.0.get(version).is_none_or(|written| written.late);
             if *at > place && *time < claim && !late {
                 let row: Vec<_> = self.0.range((version.0, 0)..=(version.0, i64::MAX)).collect();
-                lies.push(format!("all before {claim} was claimed at {when}, and then {version:?} came, of {time}: {row:?}"));
+                lies.push(format!(
+                    "all before {claim} was claimed at {when}, and then {version:?} came, of {time}: {row:?}"
+                ));
             }
         }
         lies
