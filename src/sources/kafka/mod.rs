@@ -36,7 +36,6 @@ pub use registry::{Encoding, Registry};
 use crate::model::time::Time;
 use crate::sources::live::{Failure, Intake, Source, Stopped};
 use native::Connection;
-use rdkafka::error::RDKafkaErrorCode;
 use reading::Reading;
 use rounds::Rounds;
 use std::time::{Duration, Instant};
@@ -174,7 +173,7 @@ impl<'o> Follower<'o> {
     fn check_life(&mut self) -> Result<(), Failure> {
         let mut refused = false;
         if let Some((code, why)) = self.connection.complaint() {
-            refused = matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL);
+            refused = native::is_refusal(code);
             self.complaint = Some(why);
         }
         if refused && !self.rounds.ever_answered() {
@@ -182,7 +181,11 @@ impl<'o> Follower<'o> {
         }
         if self.rounds.silent_for() > DEAD_AFTER {
             let what = format!("has not answered for {} s", DEAD_AFTER.as_secs());
-            return Err(self.failure(&what, "check `brokers`, and whether the cluster can be reached from here"));
+            // Some brokers close the connection instead of saying that they do not know a user.
+            let secured = self.complaint.as_deref().is_some_and(|why| why.contains("SASL") || why.contains("SSL"));
+            let and = if secured { ", and `security`" } else { "" };
+            let remedy = format!("check `brokers`{and}, and whether the cluster can be reached from here");
+            return Err(self.failure(&what, &remedy));
         }
         Ok(())
     }

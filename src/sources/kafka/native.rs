@@ -74,9 +74,18 @@ impl ClientContext for Context {
             // That all are down says less than why one of them is.
             && code != RDKafkaErrorCode::AllBrokersDown
         {
-            *self.last.lock().unwrap_or_else(|poison| poison.into_inner()) = Some((code, reason.to_owned()));
+            let mut last = self.last.lock().unwrap_or_else(|poison| poison.into_inner());
+            // What is said after a refusal is only that the connection was closed.
+            if last.as_ref().is_none_or(|(last, _)| !is_refusal(*last)) {
+                *last = Some((code, reason.to_owned()));
+            }
         }
     }
+}
+
+/// Whether the cluster does not let us in.
+pub(super) fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
 }
 
 impl ConsumerContext for Context {}

@@ -8,6 +8,7 @@ use crate::model::time::Span;
 use crate::sources::live::{Record, Start};
 use native::{Description, Spec};
 use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use std::collections::BTreeMap;

@@ -84,7 +84,7 @@ impl Daemon {
 #[test]
 fn the_daemon_declares_no_absence_that_a_later_record_proves_wrong() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let orders = number("KAFKA_ORDERS").unwrap_or(72);
+    let orders = number("KAFKA_ORDERS").unwrap_or(48);
     let seed = number("KAFKA_SEED").unwrap_or(now().0 as u64);
     eprintln!("KAFKA_ORDERS={orders} KAFKA_SEED={seed}");
     let server = Kafka::start();

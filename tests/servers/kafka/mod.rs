@@ -1,5 +1,7 @@
 //! Apache Kafka: one broker that is its own controller, with a listener for each way to get in.
 
+mod setup;
+
 use super::proxy::Proxy;
 use super::{Process, eventually, free_port};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
@@ -13,6 +15,7 @@ use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The user that may read what [`Kafka::allow`] allows, and its password.
@@ -23,6 +26,9 @@ const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qg";
 /// How long a request to the broker may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// One broker at a time: several of them keep a small machine busy for minutes.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// A running broker. Who comes in without a name may everything.
 pub struct Kafka {
     folder: tempfile::TempDir,
@@ -32,6 +38,7 @@ pub struct Kafka {
     /// A second broker, and its configuration.
     second: Option<Process>,
     producer: BaseProducer,
+    _alone: MutexGuard<'static, ()>,
 }
 
 struct Ports {
@@ -48,6 +55,8 @@ struct Ports {
 impl Kafka {
     /// Starts a broker.
     pub fn start() -> Kafka {
+        // A test that failed leaves nothing behind that another would mind.
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::Builder::new().prefix("throughline-kafka-").tempdir().unwrap();
         let ports = Ports {
             plain: free_port(),
@@ -58,9 +67,10 @@ impl Kafka {
             both: free_port(),
         };
         let proxy = Proxy::to(ports.watched);
-        certificates(folder.path());
-        fs::write(folder.path().join("server.properties"), properties(folder.path(), &ports, proxy.port)).unwrap();
-        fs::write(folder.path().join("log4j2.yaml"), logging(folder.path())).unwrap();
+        setup::certificates(folder.path());
+        fs::write(folder.path().join("server.properties"), setup::properties(folder.path(), &ports, proxy.port))
+            .unwrap();
+        fs::write(folder.path().join("log4j2.yaml"), setup::logging(folder.path())).unwrap();
         let scram = |kind: &str| format!("{kind}=[name={},password={}]", WATCHER.0, WATCHER.1);
         let mut format = java();
         format.arg("kafka.tools.StorageTool").args(["format", "-t", CLUSTER, "-c"]);
@@ -76,7 +86,7 @@ impl Kafka {
             .set("reconnect.backoff.max.ms", "200")
             .create()
             .unwrap();
-        let mut server = Kafka { folder, ports, proxy, process: None, second: None, producer };
+        let mut server = Kafka { folder, ports, proxy, process: None, second: None, producer, _alone: alone };
         server.up();
         server
     }
@@ -103,7 +113,7 @@ impl Kafka {
     pub fn add_broker(&mut self) {
         let configuration = self.folder.path().join("second.properties");
         if !configuration.exists() {
-            fs::write(&configuration, second(self.folder.path(), &self.ports)).unwrap();
+            fs::write(&configuration, setup::second(self.folder.path(), &self.ports)).unwrap();
             let mut format = java();
             format.arg("kafka.tools.StorageTool").args(["format", "-t", CLUSTER, "-c"]).arg(&configuration);
             run(&mut format);
@@ -327,145 +337,6 @@ fn options() -> AdminOptions {
 
 fn wait<T>(what: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(what)
-}
-
-fn properties(folder: &Path, ports: &Ports, proxy: u16) -> String {
-    let Ports { plain, watched, controller, sasl, tls, both } = ports;
-    let (user, password) = WATCHER;
-    let keys = folder.join("broker.pem");
-    format!(
-        r#"process.roles=broker,controller
-node.id=1
-listeners=PLAIN://127.0.0.1:{plain},WATCHED://127.0.0.1:{watched},CONTROLLER://127.0.0.1:{controller},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls},BOTH://127.0.0.1:{both}
-advertised.listeners=PLAIN://127.0.0.1:{plain},WATCHED://127.0.0.1:{proxy},SASL://127.0.0.1:{sasl},TLS://localhost:{tls},BOTH://localhost:{both}
-listener.security.protocol.map=PLAIN:PLAINTEXT,WATCHED:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,BOTH:SASL_SSL
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAIN
-controller.quorum.voters=1@127.0.0.1:{controller}
-log.dirs={data}
-auto.create.topics.enable=false
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS
-sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
-listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
-listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.both.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
-listener.name.both.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.both.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-ssl.keystore.type=PEM
-ssl.keystore.location={keys}
-offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
-transaction.state.log.num.partitions=2
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.abort.timed.out.transaction.cleanup.interval.ms=500
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-num.network.threads=2
-num.io.threads=2
-log.cleaner.dedupe.buffer.size=4194304
-file.delete.delay.ms=0
-"#,
-        data = folder.join("data").display(),
-        keys = keys.display(),
-    )
-}
-
-/// A broker that is none of the controllers.
-fn second(folder: &Path, ports: &Ports) -> String {
-    let (plain, watched, controller) = (free_port(), free_port(), ports.controller);
-    format!(
-        r#"process.roles=broker
-node.id=2
-listeners=PLAIN://127.0.0.1:{plain},WATCHED://127.0.0.1:{watched}
-listener.security.protocol.map=PLAIN:PLAINTEXT,WATCHED:PLAINTEXT,CONTROLLER:PLAINTEXT
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAIN
-controller.quorum.voters=1@127.0.0.1:{controller}
-log.dirs={data}
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS
-num.network.threads=2
-num.io.threads=2
-log.cleaner.dedupe.buffer.size=4194304
-"#,
-        data = folder.join("second").display(),
-    )
-}
-
-/// Errors to the console, each request to a file of its own.
-fn logging(folder: &Path) -> String {
-    format!(
-        r#"Configuration:
-  status: error
-  Appenders:
-    Console: {{name: CONSOLE, PatternLayout: {{pattern: "%d %p %c %m%n"}}}}
-    File: {{name: REQUESTS, fileName: "{}", append: true, PatternLayout: {{pattern: "%m%n"}}}}
-  Loggers:
-    Root: {{level: warn, AppenderRef: {{ref: CONSOLE}}}}
-    Logger:
-      - {{name: kafka.request.logger, level: debug, additivity: false, AppenderRef: {{ref: REQUESTS}}}}
-"#,
-        folder.join("requests.log").display()
-    )
-}
-
-/// An authority, and a certificate of it for this machine.
-fn certificates(folder: &Path) {
-    let openssl = |arguments: &[&str]| run(Command::new("openssl").args(arguments).current_dir(folder));
-    openssl(&[
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=throughline test authority",
-        "-keyout",
-        "ca.key",
-        "-out",
-        "ca.pem",
-    ]);
-    openssl(&[
-        "req",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=localhost",
-        "-keyout",
-        "broker.key",
-        "-out",
-        "broker.csr",
-    ]);
-    fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
-    openssl(&[
-        "x509",
-        "-req",
-        "-in",
-        "broker.csr",
-        "-CA",
-        "ca.pem",
-        "-CAkey",
-        "ca.key",
-        "-CAcreateserial",
-        "-days",
-        "2",
-        "-extfile",
-        "names",
-        "-out",
-        "broker.crt",
-    ]);
-    let all: Vec<String> = ["broker.key", "broker.crt", "ca.pem"]
-        .iter()
-        .map(|name| fs::read_to_string(folder.join(name)).unwrap())
-        .collect();
-    fs::write(folder.join("broker.pem"), all.concat()).unwrap();
 }
 
 /// Java with Kafka's classes.

@@ -1,0 +1,146 @@
+//! What a broker needs before it starts: its configuration, its logging, its certificate.
+
+use super::{Ports, WATCHER, free_port, run};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// The configuration of a broker that is its own controller, with a listener for each way to get in.
+pub fn properties(folder: &Path, ports: &Ports, proxy: u16) -> String {
+    let Ports { plain, watched, controller, sasl, tls, both } = ports;
+    let (user, password) = WATCHER;
+    let keys = folder.join("broker.pem");
+    format!(
+        r#"process.roles=broker,controller
+node.id=1
+listeners=PLAIN://127.0.0.1:{plain},WATCHED://127.0.0.1:{watched},CONTROLLER://127.0.0.1:{controller},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls},BOTH://127.0.0.1:{both}
+advertised.listeners=PLAIN://127.0.0.1:{plain},WATCHED://127.0.0.1:{proxy},SASL://127.0.0.1:{sasl},TLS://localhost:{tls},BOTH://localhost:{both}
+listener.security.protocol.map=PLAIN:PLAINTEXT,WATCHED:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,BOTH:SASL_SSL
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAIN
+controller.quorum.voters=1@127.0.0.1:{controller}
+log.dirs={data}
+auto.create.topics.enable=false
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
+listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.both.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
+listener.name.both.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.both.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location={keys}
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=2
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+num.network.threads=2
+num.io.threads=2
+log.cleaner.dedupe.buffer.size=4194304
+file.delete.delay.ms=0
+"#,
+        data = folder.join("data").display(),
+        keys = keys.display(),
+    )
+}
+
+/// A broker that is none of the controllers.
+pub fn second(folder: &Path, ports: &Ports) -> String {
+    let (plain, watched, controller) = (free_port(), free_port(), ports.controller);
+    format!(
+        r#"process.roles=broker
+node.id=2
+listeners=PLAIN://127.0.0.1:{plain},WATCHED://127.0.0.1:{watched}
+listener.security.protocol.map=PLAIN:PLAINTEXT,WATCHED:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAIN
+controller.quorum.voters=1@127.0.0.1:{controller}
+log.dirs={data}
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+num.network.threads=2
+num.io.threads=2
+log.cleaner.dedupe.buffer.size=4194304
+"#,
+        data = folder.join("second").display(),
+    )
+}
+
+/// Errors to the console, each request to a file of its own.
+pub fn logging(folder: &Path) -> String {
+    format!(
+        r#"Configuration:
+  status: error
+  Appenders:
+    Console: {{name: CONSOLE, PatternLayout: {{pattern: "%d %p %c %m%n"}}}}
+    File: {{name: REQUESTS, fileName: "{}", append: true, PatternLayout: {{pattern: "%m%n"}}}}
+  Loggers:
+    Root: {{level: warn, AppenderRef: {{ref: CONSOLE}}}}
+    Logger:
+      - {{name: kafka.request.logger, level: debug, additivity: false, AppenderRef: {{ref: REQUESTS}}}}
+"#,
+        folder.join("requests.log").display()
+    )
+}
+
+/// An authority, and a certificate of it for this machine.
+pub fn certificates(folder: &Path) {
+    let openssl = |arguments: &[&str]| run(Command::new("openssl").args(arguments).current_dir(folder));
+    openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=throughline test authority",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+    ]);
+    openssl(&[
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        "broker.key",
+        "-out",
+        "broker.csr",
+    ]);
+    fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+    openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        "broker.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-extfile",
+        "names",
+        "-out",
+        "broker.crt",
+    ]);
+    let all: Vec<String> = ["broker.key", "broker.crt", "ca.pem"]
+        .iter()
+        .map(|name| fs::read_to_string(folder.join(name)).unwrap())
+        .collect();
+    fs::write(folder.join("broker.pem"), all.concat()).unwrap();
+}
