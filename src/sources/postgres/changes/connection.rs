@@ -1,7 +1,7 @@
 //! Connections that only read, and awaits that end: with an answer, with the daemon, or with their patience.
 
 use super::{ANSWERS_WITHIN, Halt, Options, TICK, failed};
-use crate::sources::live::Intake;
+use crate::sources::live::{Intake, Stopped};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 use std::pin::pin;
@@ -47,20 +47,30 @@ pub(super) async fn answer<T>(
     intake: &mut dyn Intake,
     patience: Duration,
     what: &str,
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<Result<T, sqlx::Error>, Halt> {
+    work: impl Future<Output = T>,
+) -> Result<T, Halt> {
+    let answer = in_time(intake, patience, work).await?;
+    answer.ok_or_else(|| {
+        let seconds = patience.as_secs();
+        failed(format!("{what}: no answer within {seconds} s; is the server or the network overloaded?"))
+    })
+}
+
+/// The same, and `None` where it takes longer.
+pub(super) async fn in_time<T>(
+    intake: &mut dyn Intake,
+    patience: Duration,
+    work: impl Future<Output = T>,
+) -> Result<Option<T>, Stopped> {
     let mut work = pin!(work);
     let begun = Instant::now();
     loop {
         if let Ok(answer) = tokio::time::timeout(TICK, work.as_mut()).await {
-            return Ok(answer);
+            return Ok(Some(answer));
         }
         intake.pause(Duration::ZERO)?;
         if begun.elapsed() >= patience {
-            let seconds = patience.as_secs();
-            return Err(failed(format!(
-                "{what}: no answer within {seconds} s; is the server or the network overloaded?"
-            )));
+            return Ok(None);
         }
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Cursor {
     /// How many records have been handed over at all. Offsets that were given to a transaction which is not complete
     /// are given to it again where a permanent slot repeats it, and to nothing else.
     pub given: u64,
+    /// The rows that were there before are being handed over, and have to be once more if that is broken off.
+    pub beginning: bool,
 }
 
 impl Cursor {
@@ -49,10 +51,10 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_as_it_was_written_and_no_other_is() {
-        let cursor = Cursor { lsn: Lsn(0x16_b374_8148), whole: 300, given: 305 };
+        let cursor = Cursor { lsn: Lsn(0x16_b374_8148), whole: 300, given: 305, beginning: false };
         let bytes = cursor.encode();
         assert_eq!(Cursor::decode(&bytes).unwrap(), cursor);
-        assert_eq!(bytes, b"TLpgchanges\x01\xc8\x82\xd2\x9b\xeb\x02\xac\x02\xb1\x02", "the first version");
+        assert_eq!(bytes, b"TLpgchanges\x01\xc8\x82\xd2\x9b\xeb\x02\xac\x02\xb1\x02\0", "the first version");
         for (wrong, word) in
             [(&b"TLfile\x01"[..], "another type"), (b"TLpgchanges\x02", "version"), (&bytes[..14], "damaged")]
         {

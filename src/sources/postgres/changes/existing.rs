@@ -27,10 +27,12 @@ pub(super) async fn read(
     let what = "the rows that were there before cannot be read";
     let begin = sqlx::query("begin isolation level repeatable read read only").execute(&mut *side);
     within(hand.intake, ANSWERS_WITHIN, what, begin).await?;
+    hand.cursor.beginning = true;
     for watched in tables {
         rows(watched, types, began - SPREAD, side, hand).await?;
     }
     within(hand.intake, ANSWERS_WITHIN, what, sqlx::query("commit").execute(side)).await?;
+    (hand.cursor.beginning, hand.cursor.whole) = (false, hand.cursor.given);
     hand.deliver()
 }
 

@@ -1,6 +1,6 @@
 //! Follows the log: asks where it ends, reads up to there, says so.
 
-use super::connection::{connect, within};
+use super::connection::{connect, explain, in_time, within};
 use super::cursor::Cursor;
 use super::hand::Hand;
 use super::reader::Reader;
@@ -45,15 +45,14 @@ pub(super) async fn follow(options: &Options, cursor: Option<&[u8]>, intake: &mu
         (None, _) => Cursor { lsn: slot.confirmed, ..Cursor::default() },
         (Some(known), Some(hole)) => {
             intake.hole(hole);
-            Cursor { lsn: slot.confirmed, whole: known.given, given: known.given }
+            Cursor { lsn: slot.confirmed, whole: known.given, ..known }
         }
         // What was handed over of a transaction that was not complete comes again, at the same offsets.
         (Some(known), None) => Cursor { given: known.whole, ..known },
     };
     let mut hand = Hand::new(intake, cursor);
-    if known.is_none() && options.start == Start::Beginning {
+    if options.start == Start::Beginning && known.is_none_or(|known| known.beginning) {
         existing::read(&tables, &types, began, &mut side, &mut hand).await?;
-        hand.cursor.whole = hand.cursor.given;
     }
     let reader = Reader::new(tables, types, hand);
     let read = slot.confirmed;
@@ -135,9 +134,16 @@ impl Following<'_> {
         let begun = Instant::now();
         let mut worked = None;
         loop {
-            // The server decodes all of it before it sends the first row.
-            let patience = if worked.is_none() { DECODES_WITHIN } else { ANSWERS_WITHIN };
-            let row = within(self.reader.hand.intake, patience, what, next(&mut rows)).await?;
+            let intake = &mut *self.reader.hand.intake;
+            let row = match in_time(intake, ANSWERS_WITHIN, next(&mut rows)).await? {
+                Some(row) => row.map_err(|error| failed(format!("{what}: {}", explain(&error))))?,
+                // It decodes all of it before it sends the first row; so long as it lives, that is waited for.
+                None if worked.is_none() && begun.elapsed() < DECODES_WITHIN => {
+                    end(&self.log, &mut self.side, intake).await?;
+                    continue;
+                }
+                None => return Err(failed(format!("{what}: the server sends nothing more"))),
+            };
             worked.get_or_insert_with(|| begun.elapsed());
             let Some(row) = row else { return Ok(worked.unwrap_or_default()) };
             let message = row.try_get::<&[u8], _>(0).map_err(|error| failed(format!("{what}: {error}")))?;

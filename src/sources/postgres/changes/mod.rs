@@ -104,7 +104,10 @@ impl Source for Changes {
     fn follow(&mut self, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure(format!("no runtime for the connection: {error}")))?;
-        match runtime.block_on(follow::follow(&self.options, cursor, intake)) {
+        let ended = runtime.block_on(follow::follow(&self.options, cursor, intake));
+        // A name that is still being looked up is not waited for.
+        runtime.shutdown_background();
+        match ended {
             Err(Halt::Failed(failure)) => Err(failure),
             Ok(()) | Err(Halt::Stopped) => Ok(()),
         }
