@@ -160,7 +160,7 @@ pub(super) async fn tables(
             )));
         };
         let one = one(found, &table.key, options, publication.is_some_and(|(_, via_root)| via_root))?;
-        if !found.published && !(found.kind == "p" && publication.is_some()) {
+        if !(found.published || found.kind == "p" && publication.is_some()) {
             missing.push(one.sql());
         }
         watched.push(one);
