@@ -447,10 +447,12 @@ fn a_record_whose_elements_make_too_much_is_undecodable_as_a_whole() {
     );
     let mut extractor = Extractor::new(slice::from_ref(&plan), "events", &untimed());
     let mut batch = Batch::default();
+    let mut line = 0;
     let mut extract = |payload: String, batch: &mut Batch| {
+        line += 1;
         let record = Record {
             payload: payload.as_bytes(),
-            position: Position::default(),
+            position: Position { offset: line, ..Position::default() },
             ingest: Time(1),
             part: "",
             attributes: Attributes::default(),

@@ -39,11 +39,14 @@ pub enum Said {
     Failed(String),
 }
 
+/// What a source has made durable beside its cursor: the names of its parts, and its notes.
+type Kept = (Vec<String>, HashMap<u64, Note>);
+
 /// A source that is being followed.
 pub struct Watch {
     log: Arc<Mutex<Vec<(Time, Said)>>>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<(Vec<String>, HashMap<u64, Note>)>>,
+    thread: Option<JoinHandle<Kept>>,
     cursor: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
