@@ -108,6 +108,40 @@ fn a_system_that_is_not_there_leaves_it_undecided() {
     assert!(told["undecided"]["source_down"].as_u64().is_some_and(|count| count > 0), "{told}");
 }
 
+/// A payment stands on the second line of its record, behind a line that says nothing.
+#[test]
+fn records_of_several_lines_are_whole() {
+    let shop = Shop::with(&[]);
+    let flow = FLOW.replace(
+        "{from: shop.orders, key: {order_id: row.id}}",
+        "{from: warehouse, when: body.what == \"stored\", key: {order_id: body.order}}",
+    );
+    shop.write(
+        "order.yaml",
+        &flow.replace("{from: warehouse, key", "{from: warehouse, when: body.what == \"shipped\", key"),
+    );
+    let source = r"  warehouse: {type: file, path: warehouse.log, format: regex, begins: '^\d{4}-', pattern: '(?s)^(?<at>\S+) .*(?<what>stored|shipped) (?<order>o-\d)', time: body.at}";
+    let (head, _) = CONFIG.split_once("  shop:").unwrap();
+    shop.write("throughline.yaml", &format!("{head}{source}\n"));
+    let at = |ago: i64| now() - Span::seconds(ago);
+    let mut log = String::new();
+    for (ago, what) in [
+        (900, "tick"),
+        (600, "stored o-1"),
+        (600, "at main\n  shipped o-1"),
+        (500, "stored o-2\n  at x"),
+        (400, "tick"),
+    ] {
+        log += &format!("{} info {what}\n", at(ago));
+    }
+    shop.write("warehouse.log", &log);
+    let (code, told, said) = shop.verify(&[]);
+    assert_eq!(code, Some(1), "{told} {said}");
+    let check = &told["flows"]["order"]["checks"]["shipped"];
+    assert_eq!((&check["passed"], &check["broken"]), (&1.into(), &1.into()), "{told}");
+    assert_eq!(told["sources"]["warehouse"]["records"], 5, "{told}");
+}
+
 #[test]
 fn what_live_systems_cannot_do_is_refused() {
     let shop = Shop::with(&[]);

@@ -46,7 +46,7 @@ pub(super) fn config(
         resolution: Span::ZERO,
     };
     // The tap needs what is declared of the source, and the source its tap: so it is made in two steps.
-    let placeholder = Tap::File { path: String::new() };
+    let placeholder = Tap::File { path: String::new(), begins: None };
     let mut config = source::config(name, Some(placeholder), Some(decoding), &defaults, fields, diagnostics)?;
     let at = |name| fields.get(name).map_or(fields.node().place, |node| node.place);
     if !matches!(config.pacing.lateness, Lateness::Span(span) if span >= LATENESS) {

@@ -3,11 +3,12 @@
 use super::decoding::{self, Stamp};
 use super::source::{self, Defaults};
 use super::{SourceConfig, Tap};
-use crate::flow::diagnostic::Diagnostics;
+use crate::flow::diagnostic::{Diagnostics, Problem};
 use crate::flow::fields::Fields;
-use crate::flow::format::Lateness;
+use crate::flow::format::{Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::Span;
+use regex::bytes::Regex;
 use std::path::Path;
 
 /// The options of files; all are asked for, so that what is left is unknown.
@@ -25,8 +26,28 @@ pub(super) fn config(
     // Without a word on it, the lines of one file were stamped by one clock.
     let lateness = Lateness::Span(Span::ZERO);
     let defaults = Defaults { lateness, carries, clock: Clock::PerPart, resolution: Span::ZERO };
-    let tap = path.map(|path| Tap::File { path: resolved(&path.value, folder) });
+    let begins = begins(fields, decoding.as_ref().map(|decoding| &decoding.format), diagnostics);
+    let tap = path.map(|path| Tap::File { path: resolved(&path.value, folder), begins });
     source::config(name, tap, decoding, &defaults, fields, diagnostics)
+}
+
+/// What the first line of a record looks like, where records have several lines.
+fn begins(fields: &Fields<'_>, format: Option<&Format>, diagnostics: &Diagnostics<'_>) -> Option<Regex> {
+    let text = fields.text("begins")?;
+    if let Some(Format::Csv { .. } | Format::Document) = format {
+        Problem::error("wrong-field", text.place, "the records of this format say themselves where they end")
+            .help("remove `begins`; it is for lines that belong to the one before, as of a stack trace")
+            .report(diagnostics);
+    }
+    let regex = Regex::new(&text.value);
+    if let Err(error) = &regex {
+        let error = error.to_string();
+        let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Problem::error("bad-regex", text.place, format!("this is not a regular expression: {why}"))
+            .help("it tells the first line of a record from those that go on: `begins: '^\\d{4}-\\d\\d-'`")
+            .report(diagnostics);
+    }
+    regex.ok()
 }
 
 /// The path or glob against the folder, whose own name may hold what a glob would take for a pattern.

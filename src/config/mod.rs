@@ -82,6 +82,8 @@ pub enum Tap {
     File {
         /// A path or a glob, resolved against the folder of the configuration.
         path: String,
+        /// What the first line of a record looks like, where records have several lines.
+        begins: Option<regex::bytes::Regex>,
     },
     /// Topics of Kafka. Where to start, and the skew of clocks, are told when it is opened.
     Kafka(Box<KafkaOptions>),
@@ -94,10 +96,12 @@ pub enum Tap {
 }
 
 impl Tap {
-    /// The files that `verify` reads; `None` where the system is read live.
+    /// The files that `verify` reads as recordings, several at once; `None` where the system is followed: one that is
+    /// live, and files whose records have several lines.
     pub fn files(&self) -> Option<&str> {
         match self {
-            Tap::File { path } => Some(path),
+            Tap::File { path, begins: None } => Some(path),
+            Tap::File { begins: Some(_), .. } => None,
             Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::Sqlite(_) => None,
         }
     }

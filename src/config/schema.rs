@@ -138,6 +138,7 @@ fn file() -> Value {
         &["type", "path", "format"],
         json!({
             "path": text("A file, or several by a glob; relative to the configuration. Compressed (gzip, zstd) or not."),
+            "begins": text("Where records have several lines, as with stack traces: the expression that their first lines match."),
             "format": choice(
                 "How a record is written; `document`: a whole file is one record.",
                 &["json", "csv", "logfmt", "regex", "text", "document"]

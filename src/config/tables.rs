@@ -45,7 +45,7 @@ pub(super) fn config(
     };
     let decoding = decoding::rows(fields, diagnostics);
     // The tap needs what is declared of the source, and the source its tap: so it is made in two steps.
-    let placeholder = Tap::File { path: String::new() };
+    let placeholder = Tap::File { path: String::new(), begins: None };
     let config = source::config(name, Some(placeholder), Some(decoding), &defaults, fields, diagnostics);
     let mut config = config?;
     let lateness = match config.pacing.lateness {

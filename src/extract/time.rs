@@ -1,7 +1,7 @@
 //! Event times as sources write them.
 
 use crate::model::strftime::TimeFormat;
-use crate::model::time::{Span, Time};
+use crate::model::time::Time;
 pub use crate::model::timestamp::BadTime;
 use crate::model::timestamp::{epoch, epoch_decimal, read};
 use crate::model::value::Value;
@@ -70,7 +70,7 @@ impl Minute {
         // At the very end of time a minute has no room.
         if let Some((minute, rest)) = text.split_first_chunk()
             && let Some(second) = second(rest)
-            && time < Time::MAX - Span(60_000_000_000)
+            && time.0 < i64::MAX - 60_000_000_000
         {
             *self = Minute { text: *minute, start: Time(time.0 - second) };
         }

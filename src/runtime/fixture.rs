@@ -92,7 +92,7 @@ impl Fixture {
         };
         let mut source = SourceConfig {
             name: name.into(),
-            tap: Tap::File { path: self.folder.path().join(pattern).display().to_string() },
+            tap: Tap::File { path: self.folder.path().join(pattern).display().to_string(), begins: None },
             decoding,
             pacing,
             start: Start::Latest,

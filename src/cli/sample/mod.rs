@@ -109,7 +109,7 @@ impl<'a> Sample<'a> {
     /// Takes the first records of each file, so many in all.
     fn take(&mut self, count: usize) -> anyhow::Result<()> {
         let Some(path) = self.source.tap.files() else {
-            anyhow::bail!("`{}` is a live system, and only files can be sampled", self.source.name);
+            anyhow::bail!("`{}` is followed, and only recordings can be sampled", self.source.name);
         };
         let files = locate(path)?;
         let each = count.div_ceil(files.len().max(1));

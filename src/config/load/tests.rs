@@ -73,7 +73,7 @@ sources:
     carries: messages
     redact: [body.email, "body.items[0].iban"]
     jump_max: 2d
-  log: {type: file, path: "${LOG:-app.log}", format: regex, pattern: '^(?<at>\S+) (?<text>.*)$', time: body.at, lateness: 1m}
+  log: {type: file, path: "${LOG:-app.log}", format: regex, begins: '^\d{4}-', pattern: '^(?<at>\S+) (?<text>.*)$', time: body.at, lateness: 1m}
   events: {type: file, path: "${EVENTS}", format: json, time: body.ts}
 "#;
 
@@ -175,7 +175,10 @@ fn outputs_that_lead_nowhere_are_told() {
 fn what_is_not_said_has_a_default() {
     let config = good(FULL);
     let [_, log, events] = &config.sources[..] else { panic!("three sources") };
-    assert!(log.tap.files().unwrap().ends_with("/app.log") && events.tap.files().unwrap().ends_with("/given.jsonl"));
+    assert!(
+        matches!(&log.tap, Tap::File { path, begins: Some(_) } if path.ends_with("/app.log"))
+            && events.tap.files().unwrap().ends_with("/given.jsonl")
+    );
     assert!(!log.pacing.undecodable_is_gap, "a log may carry prose");
     assert!(events.pacing.undecodable_is_gap, "in JSON every line counts");
     assert!(!events.decoding.strict);

@@ -180,9 +180,9 @@ pub fn examine(config: &SourceConfig, clock_skew: Span) -> Option<Vec<Remark>> {
 /// The live source that a configuration describes.
 fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
     match &config.tap {
-        Tap::File { path } => {
+        Tap::File { path, begins } => {
             let (path, framing, start) = (path.clone(), config.framing(), config.start);
-            Box::new(Follow::new(Options { path, framing, begins: None, start, clock_skew }))
+            Box::new(Follow::new(Options { path, framing, begins: begins.clone(), start, clock_skew }))
         }
         Tap::Kafka(options) => {
             let options = kafka::Options::clone(options);
