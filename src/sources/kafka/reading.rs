@@ -173,12 +173,17 @@ impl<'o> Reading<'o> {
             }
         };
         match code {
-            RDKafkaErrorCode::PartitionEOF => partition(&mut self.topics, &mut |partition| {
-                if partition.fetching {
-                    partition.position = partition.position.max(Some(message.offset()));
-                    partition.end = Some(message.offset());
+            RDKafkaErrorCode::PartitionEOF => {
+                if let Some((topic, _)) = place {
+                    self.topics.all[topic].refused = None;
                 }
-            }),
+                partition(&mut self.topics, &mut |partition| {
+                    if partition.fetching {
+                        partition.position = partition.position.max(Some(message.offset()));
+                        partition.end = Some(message.offset());
+                    }
+                });
+            }
             RDKafkaErrorCode::AutoOffsetReset
             | RDKafkaErrorCode::OffsetOutOfRange
             | RDKafkaErrorCode::LogTruncation => {

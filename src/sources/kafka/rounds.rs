@@ -182,6 +182,9 @@ impl Follower<'_> {
         names.sort_unstable();
         names.dedup();
         if names.is_empty() {
+            let patterns: Vec<&str> = self.options.patterns.iter().map(|pattern| pattern.as_str()).collect();
+            let why = format!("no topic matches {}: nothing is concluded until one does", patterns.join(" or "));
+            self.rounds.blocked.push(why);
             return self.place();
         }
         if !self.rounds.ever_answered && !self.connection.meet(&names[0], LIST_WAIT) {

@@ -160,6 +160,11 @@ fn what_matches_later_is_picked_up(server: &Kafka) {
 }
 
 fn a_topic_that_is_made_later_is_awaited(server: &Kafka) {
+    let nothing = vec![Regex::new("^nothing").unwrap()];
+    let nobody = watch(Options { patterns: nothing, ..options(server.watched(), &[]) }, Place::default());
+    let unmatched = |said: &Said| matches!(said, Said::Trouble(why) if why.contains("no topic matches ^nothing"));
+    nobody.until("trouble", |said| said.iter().any(unmatched));
+    nobody.stop();
     let watch = watch(options(server.watched(), &["later"]), Place::default());
     let said = watch.until("trouble", |said| said.iter().any(|said| matches!(said, Said::Trouble(_))));
     assert!(!proven(&said, Time(0)), "nothing is claimed of a topic that may be misspelt");

@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The user that may read what [`Kafka::allow`] allows, and its password.
+/// The user that may do what [`Kafka::allow`] allows, and its password.
 pub const WATCHER: (&str, &str) = ("watcher", "s3cret");
 
 const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qg";
@@ -302,11 +302,11 @@ impl Kafka {
         producer
     }
 
-    /// Allows the user without other rights to read a topic.
-    pub fn allow(&self, topic: &str) {
+    /// Allows the user without other rights to do something with a topic.
+    pub fn allow(&self, operation: &str, topic: &str) {
         let mut command = java();
         command.args(["org.apache.kafka.tools.AclCommand", "--bootstrap-server", &self.address(), "--add"]);
-        command.args(["--allow-principal", &format!("User:{}", WATCHER.0), "--operation", "Read", "--topic", topic]);
+        command.args(["--allow-principal", &format!("User:{}", WATCHER.0), "--operation", operation, "--topic", topic]);
         run(&mut command);
     }
 
