@@ -1,4 +1,4 @@
-//! PostgreSQL, read-only: tables that are polled ([`poll`]), or followed through its log of changes ([`changes`]).
+//! PostgreSQL, read-only: tables that are polled (`poll`), or followed through its log of changes ([`changes`]).
 //!
 //! ```text
 //! session: one connection that cannot write ─▶ catalog: tables, keys, columns, what the user may see

@@ -11,11 +11,11 @@
 //! Three thoughts carry it:
 //!
 //! - **A row is a state.** Whether it is a new version is told by a hash of its content; the columns only narrow what is
-//!   read. Reading a row twice costs a look into the memory ([`memory`]), never a record.
+//!   read. Reading a row twice costs a look into the memory (`memory`), never a record.
 //! - **What commits late is read late.** The next read reaches back before the oldest transaction that ran when the last
 //!   one began, so whatever was not visible then is in its reach, by whichever column it is found.
 //! - **A column is believed where it says something possible.** A version whose `updated` did not rise, or lies where
-//!   nothing can come from any more, was written back by someone who had read it: it has the poll's time ([`tracker`]).
+//!   nothing can come from any more, was written back by someone who had read it: it has the poll's time (`tracker`).
 
 mod cursor;
 mod followed;
