@@ -3,9 +3,8 @@
 use super::human::{ERROR, GOOD, WARNING};
 use crate::config::{self, Config, Loaded};
 use crate::flow;
-use crate::flow::diagnostic::{Diagnostic, Diagnostics, Document, Severity};
+use crate::flow::diagnostic::{Diagnostic, Document, Severity};
 use crate::flow::plan::Plan;
-use crate::flow::yaml;
 use anstyle::Style;
 use std::fmt::Write;
 use std::path::Path;
@@ -68,17 +67,11 @@ fn only(project: Project, name: &str) -> anyhow::Result<Project> {
         let known: Vec<_> = plan.flows.iter().map(|flow| flow.name.as_str()).collect();
         anyhow::bail!("there is no flow `{name}`; there are: {}", known.join(", "));
     }
-    let wanted: Vec<_> = documents.into_iter().filter(|document| names(document).is_none_or(|n| n == name)).collect();
+    let wanted: Vec<_> =
+        documents.into_iter().filter(|document| flow::name_of(document).is_none_or(|n| n == name)).collect();
     let (plan, _) = flow::compile(&wanted, &config.source_infos(), config.clock_skew);
     let plan = plan.ok_or_else(|| anyhow::anyhow!("the flow `{name}` changed while it was read"))?;
     Ok(Project { config, plan: Arc::new(plan), documents: wanted })
-}
-
-/// The name of the flow that a document describes; `None` for shared steps.
-fn names(document: &Document) -> Option<String> {
-    let documents = std::slice::from_ref(document);
-    let root = yaml::parse(0, &Diagnostics::new(documents))?;
-    Some(root.get("flow")?.scalar()?.text.clone())
 }
 
 /// The diagnostics as text, and a last line that counts them; nothing where there are none.

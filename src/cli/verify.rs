@@ -14,6 +14,7 @@ use crate::findings::summary::{self, Summary};
 use crate::model::finding::Finding;
 use crate::model::time::{Span, Time};
 use crate::model::verdict::Severity;
+use crate::runtime::clock::now;
 use crate::runtime::findings::Findings;
 use crate::runtime::live::window::Window;
 use crate::runtime::verify::{self, VerifyError, VerifyOptions};
@@ -21,7 +22,7 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How often it is said who is waited for.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -102,12 +103,6 @@ fn time(text: &str) -> Result<Time, String> {
         return Ok(now() - ago);
     }
     moment::read(text, Tz::UTC).ok_or_else(|| moment::FORMS.to_owned())
-}
-
-/// The present time by this machine's clock.
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX - 1))
 }
 
 fn severity(text: &str) -> Result<Severity, String> {

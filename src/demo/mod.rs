@@ -20,6 +20,7 @@ pub use setup::Options;
 pub use shop::Fault;
 
 use crate::findings::store::{FILE, Store};
+use crate::runtime::clock::now;
 use crate::runtime::live::{self, Board, Compiled, Daemon, Edition, Found};
 use setup::Setup;
 use shop::Shop;
@@ -28,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-use systems::{Systems, now};
+use systems::Systems;
 
 /// How long the sources may take until all of them have delivered.
 const READY_WITHIN: Duration = Duration::from_secs(60);

@@ -15,18 +15,12 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, PgConnection, SqliteConnection};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 /// How long a server may take to answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
-
-/// The present time.
-pub(super) fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(since.as_nanos() as i64)
-}
 
 /// All systems of the shop, open for writing.
 pub(super) struct Systems {

@@ -44,6 +44,12 @@ pub struct SourceInfo {
 /// The least that stragglers are waited for, where the flow does not say.
 const LINGER_MIN: Span = Span::seconds(3600);
 
+/// The name of the flow that a document describes; `None` for shared steps.
+pub fn name_of(document: &Document) -> Option<String> {
+    let root = yaml::parse(0, &Diagnostics::new(std::slice::from_ref(document)))?;
+    Some(root.get("flow")?.scalar()?.text.clone())
+}
+
 /// Compiles all flows. The plan is there where nothing is wrong; warnings may come with it.
 pub fn compile(documents: &[Document], sources: &[SourceInfo], clock_skew: Span) -> (Option<Plan>, Vec<Diagnostic>) {
     let diagnostics = Diagnostics::new(documents);

@@ -32,5 +32,5 @@ mod traps;
 mod warnings;
 pub mod yaml;
 
-pub use compile::{SourceInfo, compile};
+pub use compile::{SourceInfo, compile, name_of};
 pub use schema::schema;

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod archive;
+pub mod clock;
 pub mod coverage;
 mod desk;
 pub mod driver;

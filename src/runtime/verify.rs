@@ -1,5 +1,6 @@
 //! Verifies recordings: plays them to their end, and tells what came out.
 
+use super::clock::now;
 use super::coverage;
 use super::driver::Driver;
 use super::live::window::{self, CannotLookBack, Watched, Window};
@@ -14,7 +15,6 @@ use crate::model::time::{Span, Time};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use super::play::Progress;
 pub use super::recording::{PartNames, Unreadable};
@@ -140,11 +140,6 @@ fn settled(config: &Config, plan: Arc<Plan>, settle: Option<Span>) -> (Config, A
         }
     }
     (config, Arc::new(plan))
-}
-
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX - 1))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::JOURNAL;
 use super::edition::Compiled;
-use super::intake::now;
 use super::lane_status::{LaneState, LaneStatus};
 use super::state::{DaemonState, GapEntry, LaneEntry, Phase, SourceEntry, SourceKind, UndecodableEntry, WebhookEntry};
 use super::status::{SourceState, SourceStatus};
@@ -10,6 +9,7 @@ use crate::config::Config;
 use crate::findings::store::Counted;
 use crate::model::time::{Span, Time};
 use crate::model::verdict::Reason;
+use crate::runtime::clock::now;
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};

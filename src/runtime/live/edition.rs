@@ -2,9 +2,9 @@
 //! observed under it can be judged again by the same rules.
 
 use crate::config::Config;
-use crate::flow::diagnostic::{Diagnostics, Document};
+use crate::flow::diagnostic::Document;
 use crate::flow::plan::Plan;
-use crate::flow::{SourceInfo, compile, yaml};
+use crate::flow::{SourceInfo, compile, name_of};
 use crate::model::time::Span;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub struct Compiled {
 impl Edition {
     /// All flows of the configuration, or `only` this one; documents without mistakes.
     pub fn all(config: &Config, documents: &[Document], only: Option<&str>) -> Vec<Compiled> {
-        let named: Vec<(Option<String>, &Document)> = documents.iter().map(|d| (flow_of(d), d)).collect();
+        let named: Vec<(Option<String>, &Document)> = documents.iter().map(|d| (name_of(d), d)).collect();
         let flows = named.iter().filter_map(|(name, _)| name.as_deref()).filter(|name| only.is_none_or(|o| o == *name));
         let edition = |flow: &str| {
             let own = named.iter().filter(|(name, _)| name.as_deref().is_none_or(|name| name == flow));
@@ -56,11 +56,4 @@ impl Edition {
         let (plan, _) = compile(&documents.collect::<Vec<_>>(), &self.sources, self.clock_skew);
         plan.map(Arc::new)
     }
-}
-
-/// The name of the flow that a document describes; `None` for shared steps.
-fn flow_of(document: &Document) -> Option<String> {
-    let documents = std::slice::from_ref(document);
-    let root = yaml::parse(0, &Diagnostics::new(documents))?;
-    Some(root.get("flow")?.scalar()?.text.clone())
 }

@@ -12,13 +12,14 @@ use crate::flow::plan::Plan;
 use crate::model::SourceId;
 use crate::model::observation::{Batch, Position};
 use crate::model::time::{Span, Time};
+use crate::runtime::clock::now;
 use crate::sources::live::{Intake, Note, Record, Start, Stopped};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A lane that reads the source, as the source needs to know it.
 pub struct Outlet {
@@ -341,10 +342,4 @@ impl Intake for Desk {
     fn now(&self) -> Time {
         now()
     }
-}
-
-/// The present time by this machine's clock.
-pub fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX - 1))
 }

@@ -3,7 +3,6 @@
 use super::ToTell;
 use super::course::{Beside, Book, Recalled};
 use super::entry::{CLOSED, DELIVERY, Delivery, FOUND, Found};
-use super::intake::now;
 use super::lane::LaneError;
 use super::lane_status::LaneStatus;
 use crate::engine::Closed;
@@ -11,6 +10,7 @@ use crate::findings::Names;
 use crate::findings::record::Record;
 use crate::journal::{self, Commit, Entry, Journal, Lookup, Sequence, Synced};
 use crate::model::finding::Finding;
+use crate::runtime::clock::now;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};

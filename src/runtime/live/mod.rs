@@ -34,6 +34,7 @@ use crate::config::{Config, SourceConfig, Tap};
 use crate::findings::store::Store;
 use crate::journal::Sequence;
 use crate::model::time::Span;
+use crate::runtime::clock;
 use crate::sources::file::follow::{Follow, Options};
 use crate::sources::kafka::{self, Kafka};
 use crate::sources::live::{Source, Stopped};
@@ -210,7 +211,7 @@ fn supervise(
             wait = RETRY_MIN;
         }
         tracing::warn!(source = config.name, "{failure}; trying again in {} s", wait.as_secs());
-        let now = intake::now();
+        let now = clock::now();
         status.failed(&failure.to_string(), now, now + Span(wait.as_nanos() as i64));
         if let Err(Stopped) = desk.fail(wait) {
             return;

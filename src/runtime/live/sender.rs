@@ -5,13 +5,13 @@
 //! a finding twice, but never not at all. One that is down holds nothing up.
 
 use super::board::Board;
-use super::intake::now;
 use super::state::WebhookEntry;
 use super::teller::lock;
 use crate::config::outputs;
 use crate::findings::store::{Store, StoreError};
 use crate::model::time::Span;
 use crate::model::verdict::Severity;
+use crate::runtime::clock::now;
 use crate::sinks::webhook::{PostError, Webhook};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, Mutex};

@@ -30,7 +30,8 @@ mod rounds;
 mod tests;
 mod topics;
 
-pub use options::{Mechanism, Options, Payload, Secret, Security};
+pub use super::secret::Secret;
+pub use options::{Mechanism, Options, Payload, Security};
 pub use registry::{Encoding, Registry};
 
 use crate::model::time::Time;

@@ -3,9 +3,9 @@
 use super::registry::{Encoding, Registry};
 use crate::model::time::Span;
 use crate::sources::live::Start;
+use crate::sources::secret::Secret;
 use rdkafka::config::ClientConfig;
 use regex::Regex;
-use std::fmt;
 
 /// Fetched messages wait in the client up to so many kilobytes; one answer of each broker may come on top.
 const QUEUE_MAX_KILOBYTES: &str = "32768";
@@ -70,16 +70,6 @@ pub enum Mechanism {
     ScramSha256,
     /// Challenge and response, SHA-512.
     ScramSha512,
-}
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
 }
 
 impl Options {

@@ -1,8 +1,8 @@
 //! Asks a schema registry, by the calls that Confluent documents and others offer too.
 
-use super::super::options::Secret;
 use super::Registry;
 use super::base64;
+use crate::sources::secret::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ mod base64;
 mod client;
 mod protobuf;
 
-use super::options::Secret;
+use crate::sources::secret::Secret;
 use client::{Client, Found};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
