@@ -270,7 +270,7 @@ fn registry() -> Value {
             "url": text("Its address, as `http://registry:8081`."),
             "username": text("The user."),
             "password": text("Its password; better a variable: `${REGISTRY_PASSWORD}`."),
-            "ca": text("The file of the authorities that are trusted (PEM). Default: Mozilla's.")
+            "ca": text("The file of the authorities that are trusted (PEM). Default: those of the machine.")
         }
     })
 }

@@ -5,6 +5,7 @@
 //! ```
 
 use std::time::Duration;
+use crate::connect::tls;
 use ureq::http::{HeaderValue, StatusCode, Uri, header};
 
 /// How long one post may take, from the look-up of the name to the answer.
@@ -48,6 +49,7 @@ impl Webhook {
             // A token is for the receiver that was named, and for no other.
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .tls_config(tls::http(None))
             .user_agent(concat!("throughline/", env!("CARGO_PKG_VERSION")));
         let token = token.and_then(|token| {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;

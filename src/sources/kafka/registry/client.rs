@@ -2,12 +2,13 @@
 
 use super::Registry;
 use super::base64;
+use crate::connect::tls;
 use crate::sources::secret::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use ureq::Agent;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, PemItem, parse_pem};
 
 /// One schema, and all that it refers to, must be here after so long.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -50,19 +51,11 @@ pub(super) struct Client {
 
 impl Client {
     pub fn new(registry: &Registry) -> Result<Client, String> {
-        let mut tls = TlsConfig::builder();
-        if let Some(path) = &registry.ca {
-            let pem = std::fs::read(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
-            let certificates: Vec<_> = parse_pem(&pem)
-                .filter_map(|item| if let Ok(PemItem::Certificate(found)) = item { Some(found) } else { None })
-                .collect();
-            if certificates.is_empty() {
-                return Err(format!("{path} holds no certificate (PEM)"));
-            }
-            tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
-        }
-        let config =
-            Agent::config_builder().http_status_as_error(false).tls_config(tls.build()).user_agent("throughline");
+        let authorities = registry.ca.as_deref().map(certificates).transpose()?;
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .tls_config(tls::http(authorities.as_deref()))
+            .user_agent("throughline");
         let authorization = registry.login.as_ref().map(|(user, Secret(password))| {
             format!("Basic {}", base64::encode(format!("{user}:{password}").as_bytes()))
         });
@@ -151,4 +144,13 @@ fn escape(name: &str) -> String {
         }
     }
     out
+}
+
+/// The certificates in a file (PEM).
+fn certificates(path: &str) -> Result<Vec<Certificate<'static>>, String> {
+    let pem = std::fs::read(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
+    let certificates: Vec<_> = parse_pem(&pem)
+        .filter_map(|item| if let Ok(PemItem::Certificate(found)) = item { Some(found) } else { None })
+        .collect();
+    if certificates.is_empty() { Err(format!("{path} holds no certificate (PEM)")) } else { Ok(certificates) }
 }

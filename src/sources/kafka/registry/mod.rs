@@ -32,7 +32,7 @@ pub struct Registry {
     pub url: String,
     /// User and password, where it asks for them.
     pub login: Option<(String, Secret)>,
-    /// The file of the authorities that are trusted; `None`: Mozilla's.
+    /// The file of the authorities that are trusted; `None`: those of the machine.
     pub ca: Option<String>,
 }
 

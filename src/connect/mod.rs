@@ -1,0 +1,3 @@
+//! What connections of all kinds have in common.
+
+pub mod tls;
