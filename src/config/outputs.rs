@@ -1,20 +1,46 @@
-//! Where the daemon tells what it knows: `server` and `webhook`.
+//! Where the daemon tells what it knows, `server` and `webhook`, and for how long it knows it: `keep`.
 
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned};
 use crate::flow::fields::Fields;
+use crate::flow::yaml::Node;
+use crate::model::time::Span;
 use crate::model::verdict::Severity;
 use crate::sources::secret::Secret;
 
 /// Where the daemon listens where nothing else is said.
 pub const LISTEN: &str = "127.0.0.1:7780";
 
-/// Where the daemon tells what it knows.
+/// The longest that a journal can be kept: what is older could not be told from what is to come.
+const AGE_MAX: Span = Span::seconds(100 * 365 * 86_400);
+/// A gibibyte.
+const GIB: u64 = 1 << 30;
+
+/// Where the daemon tells what it knows, and for how long it knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Outputs {
     /// Where `/status` and the like are served.
     pub listen: Listen,
     /// Who is sent the findings.
     pub webhook: Option<Webhook>,
+    /// What is kept on disk.
+    pub keep: Keep,
+}
+
+/// How much is kept on disk; what comes first counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// So long is what was seen kept, in the journal of each flow.
+    pub journal_age: Span,
+    /// Bytes that the journal of each flow may take.
+    pub journal_bytes: u64,
+    /// So many findings are kept; beyond that the ones that were told longest ago are forgotten.
+    pub findings: u64,
+}
+
+impl Default for Keep {
+    fn default() -> Keep {
+        Keep { journal_age: Span::seconds(30 * 86_400), journal_bytes: 16 * GIB, findings: 1_000_000 }
+    }
 }
 
 /// Where the daemon listens.
@@ -40,7 +66,7 @@ pub struct Webhook {
     pub token: Option<Secret>,
 }
 
-/// Reads both.
+/// Reads all three.
 pub(super) fn config(root: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Outputs {
     let listen = root.get("server").and_then(|node| {
         let fields = Fields::new(node, "`server`", diagnostics)?;
@@ -58,7 +84,35 @@ pub(super) fn config(root: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Output
         fields.finish();
         Some(Webhook { url: url?, on, token })
     });
-    Outputs { listen: listen.unwrap_or_default(), webhook }
+    let keep = root.get("keep").and_then(|node| keep(node, diagnostics)).unwrap_or_default();
+    Outputs { listen: listen.unwrap_or_default(), webhook, keep }
+}
+
+fn keep(node: &Node, diagnostics: &Diagnostics<'_>) -> Option<Keep> {
+    let usual = Keep::default();
+    let fields = Fields::new(node, "`keep`", diagnostics)?;
+    let age = fields.duration("journal_age");
+    let gib = fields.number("journal_gib");
+    let findings = fields.number("findings");
+    fields.finish();
+    if let Some(age) = age.as_ref().filter(|age| age.value <= Span::ZERO || age.value > AGE_MAX) {
+        Problem::error("bad-limit", age.place, format!("`journal_age` cannot be {}", age.value))
+            .help("it is how long what was seen can be asked for: 30d is the default")
+            .report(diagnostics);
+    }
+    for (name, number) in [("journal_gib", &gib), ("findings", &findings)] {
+        let possible = |number: u64| (1..=u64::from(u32::MAX)).contains(&number);
+        if let Some(number) = number.as_ref().filter(|number| !possible(number.value)) {
+            Problem::error("bad-limit", number.place, format!("`{name}` cannot be {}", number.value))
+                .help("without a limit the disk would be: 16 GiB a flow and 1,000,000 findings are the defaults")
+                .report(diagnostics);
+        }
+    }
+    Some(Keep {
+        journal_age: age.map_or(usual.journal_age, |age| age.value),
+        journal_bytes: gib.map_or(usual.journal_bytes, |gib| gib.value.saturating_mul(GIB)),
+        findings: findings.map_or(usual.findings, |findings| findings.value),
+    })
 }
 
 fn listen(text: Spanned<String>, diagnostics: &Diagnostics<'_>) -> Option<Listen> {

@@ -24,6 +24,16 @@ pub fn schema() -> Value {
                     "listen": text("A host and a port, or `off`. Default: 127.0.0.1:7780.")
                 }
             },
+            "keep": {
+                "description": "How much the daemon keeps on disk.",
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "journal_age": duration("How long what was seen is kept, in the journal of each flow. Default: 30d."),
+                    "journal_gib": {"description": "How much the journal of each flow may take. Default: 16.", "type": "integer", "minimum": 1},
+                    "findings": {"description": "How many findings are kept. Default: 1000000.", "type": "integer", "minimum": 1}
+                }
+            },
             "webhook": {
                 "description": "Who is sent the findings of `run`.",
                 "type": "object",

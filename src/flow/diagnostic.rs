@@ -4,9 +4,11 @@
 //! documents, works out file, line and column, and keeps all of them, so that every mistake is told
 //! at once.
 
+use regex::Regex;
 use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// A text that people wrote, and the file that it stands in.
 #[derive(Clone, Debug)]
@@ -250,13 +252,34 @@ impl<'d> Diagnostics<'d> {
             line: self.line(place),
             column: text[line_start..start].chars().count() + 1,
             length: text[start..end].trim_end().chars().count().max(1),
-            source: text[line_start..line_end].trim_end().to_owned(),
+            source: concealed(text[line_start..line_end].trim_end()),
             message: problem.message,
             label: problem.label,
             help: problem.help,
         };
         self.found.borrow_mut().push((place, diagnostic));
     }
+}
+
+/// A line as it may be shown: passwords and tokens in it are covered, each character by one, so that marks stay in place.
+fn concealed(line: &str) -> String {
+    static SECRET: LazyLock<Regex> = LazyLock::new(|| {
+        let expression = r#"(?:://[^\s/@:"']*|[^\s/@:"']+):([^\s@"'/][^\s@"']*)@|\b(?:\w*password|\w*passphrase|tokens?|secret)["']?\s*:\s*(\S[^,}]*)"#;
+        Regex::new(expression).expect("it is written well")
+    });
+    let mut shown = String::with_capacity(line.len());
+    let mut copied = 0;
+    for found in SECRET.captures_iter(line) {
+        let Some(secret) = found.get(1).or(found.get(2)) else { continue };
+        // A variable is no secret: what it holds is not in the text.
+        if !secret.as_str().contains("${") {
+            shown += &line[copied..secret.start()];
+            shown.extend(secret.as_str().trim_end().chars().map(|_| '•'));
+            copied = secret.start() + secret.as_str().trim_end().len();
+        }
+    }
+    shown += &line[copied..];
+    shown
 }
 
 fn floor_char(text: &str, at: usize) -> usize {
@@ -311,6 +334,20 @@ error[unknown-step]: there is no step `captred`
         Problem::warning("w", Place { document: 0, start: 7, end: 14 }, "m").report(&diagnostics);
         let found = diagnostics.into_list().remove(0);
         assert_eq!((found.line, found.column, found.length), (1, 7, 1));
+    }
+
+    #[test]
+    fn what_is_secret_is_covered() {
+        let shown = |line: &str| concealed(line);
+        assert_eq!(shown("url: postgres://me:hunter2@host/shop"), "url: postgres://me:•••••••@host/shop");
+        assert_eq!(shown("url: \"me:hunter2@host\", at: x"), "url: \"me:•••••••@host\", at: x");
+        assert_eq!(shown("{username: me, password: hunter2, x: 1}"), "{username: me, password: •••••••, x: 1}");
+        assert_eq!(shown("  key_password: \"hunter 2\"  "), "  key_password: ••••••••••  ");
+        assert_eq!(
+            shown("{token: ${TOKEN}, url: \"amqp://me:${PASS}@host\"}"),
+            "{token: ${TOKEN}, url: \"amqp://me:${PASS}@host\"}"
+        );
+        assert_eq!(shown("key: {token_id: body.token}"), "key: {token_id: body.token}");
     }
 
     #[test]

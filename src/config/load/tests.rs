@@ -1,7 +1,7 @@
 //! What is read of a configuration, and what is said of one with mistakes.
 
 use super::*;
-use crate::config::outputs::Listen;
+use crate::config::outputs::{Keep, Listen};
 use crate::config::{Tap, schema};
 use crate::flow::format::{Format, Lateness};
 use crate::model::verdict::Severity;
@@ -160,6 +160,19 @@ fn outputs_are_read_and_secrets_are_not_shown() {
     let silent = FULL.lines().filter(|line| !line.starts_with("server") && !line.starts_with("webhook"));
     assert_eq!(good(&silent.collect::<Vec<_>>().join("\n")).outputs, Outputs::default());
     assert_eq!(good(&FULL.replace("\"0.0.0.0:8080\"", "off")).outputs.listen, Listen::Off);
+}
+
+#[test]
+fn what_is_kept_is_limited() {
+    let keep = |options: &str| good(&format!("{FULL}\nkeep: {{{options}}}\n")).outputs.keep;
+    assert_eq!(good(FULL).outputs.keep, Keep::default());
+    let said = Keep { journal_age: Span::seconds(86_400), journal_bytes: 2 << 30, findings: 500 };
+    assert_eq!(keep("journal_age: 1d, journal_gib: 2, findings: 500"), said);
+    assert_eq!(keep("findings: 500"), Keep { findings: 500, ..Keep::default() });
+    let wrong = mistakes(&format!("{FULL}\nkeep: {{journal_age: 0, journal_gib: 0, findings: 0, days: 3}}\n"));
+    for word in ["`journal_age` cannot be 0", "`journal_gib` cannot be 0", "`findings` cannot be 0", "days"] {
+        assert!(wrong.contains(word), "{word}: {wrong}");
+    }
 }
 
 #[test]

@@ -31,8 +31,6 @@ pub const FILE: &str = "findings.sqlite";
 const VERSION: i64 = 1;
 /// How long a statement waits for another process that writes.
 const BUSY_MAX: Duration = Duration::from_secs(1);
-/// So many findings are kept; beyond that the ones that were told longest ago are forgotten.
-pub const FINDINGS_KEPT_MAX: i64 = 1_000_000;
 /// How many words are kept between two looks at the limit.
 const LOOK_EVERY: u64 = 10_000;
 
@@ -133,6 +131,8 @@ pub struct Store {
     base: Base,
     /// Words that were kept since the limit was last looked at.
     kept: u64,
+    /// So many findings are kept; beyond that the ones that were told longest ago are forgotten.
+    findings_kept_max: u64,
 }
 
 impl Store {
@@ -145,15 +145,20 @@ impl Store {
             // A power cut may take the newest transactions back, whole ones; the journal still has what was in them.
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_MAX);
-        let mut store = Store { base: Base::open(path, &options)?, kept: 0 };
+        let mut store = Store { base: Base::open(path, &options)?, kept: 0, findings_kept_max: u64::MAX };
         if store.base.version()?.is_none() {
             store.transaction("made", async |transaction| {
                 sqlx::raw_sql(include_str!("tables.sql")).execute(&mut **transaction).await.map(drop)
             })?;
         }
         store.base.check_version()?;
-        store.forget(FINDINGS_KEPT_MAX)?;
         Ok(store)
+    }
+
+    /// Keeps so many findings at most; beyond that the ones that were told longest ago are forgotten.
+    pub fn limit(&mut self, findings_kept_max: u64) -> Result<(), StoreError> {
+        self.findings_kept_max = findings_kept_max;
+        self.forget()
     }
 
     /// Where it stands.
@@ -192,7 +197,7 @@ impl Store {
         self.kept += told.len() as u64;
         if self.kept >= LOOK_EVERY {
             self.kept = 0;
-            self.forget(FINDINGS_KEPT_MAX)?;
+            self.forget()?;
         }
         Ok(())
     }
@@ -248,9 +253,10 @@ impl Store {
     }
 
     /// Keeps so many findings, those with the newest words.
-    fn forget(&mut self, keep: i64) -> Result<(), StoreError> {
+    fn forget(&mut self) -> Result<(), StoreError> {
         const OLD: &str = "SELECT last_word FROM findings ORDER BY last_word DESC LIMIT 1 OFFSET $1";
         let path = self.base.path.clone();
+        let keep = i64::try_from(self.findings_kept_max).unwrap_or(i64::MAX);
         self.transaction("written", async |transaction| {
             let Some(row) = sqlx::query(OLD).bind(keep).fetch_optional(&mut **transaction).await? else {
                 return Ok(());

@@ -176,7 +176,7 @@ fn beyond_the_limit_the_oldest_are_forgotten_with_their_words() {
     let place = Place::new();
     let mut store = place.open();
     keep(&mut store, 0, &[finding("a"), finding("b"), finding("c"), finding("a")]);
-    store.forget(2).unwrap();
+    store.limit(2).unwrap();
     assert_eq!(place.listed(&Filter::default()), "a open, c open");
     let mut archive = place.archive();
     let id = archive.list(&Filter { key: Some("a".into()), ..Filter::default() }).unwrap()[0].id.clone();

@@ -36,8 +36,6 @@ const GROUP_MAX: usize = 256;
 const SNAPSHOT_BYTES: u64 = 64 << 20;
 /// How often an idle lane looks around.
 const IDLE: Duration = Duration::from_millis(500);
-/// The journal keeps so much, at most.
-const RETENTION: Retention = Retention { bytes_max: 16 << 30, age_max_ns: 30 * 86_400 * 1_000_000_000 };
 
 /// Why a lane cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +63,7 @@ pub struct Lane {
     /// By name: the number of each source's newest delivery that the journal has, for the source to see.
     durable: BTreeMap<String, Arc<AtomicU64>>,
     status: Arc<LaneStatus>,
+    retention: Retention,
 }
 
 impl Lane {
@@ -73,7 +72,7 @@ impl Lane {
     pub fn open(
         number: usize,
         Compiled { edition, plan }: Compiled,
-        folder: &Path,
+        (folder, retention): (&Path, Retention),
         tell: Sender<(usize, ToTell)>,
         told: impl FnOnce(Sequence) -> Result<Sequence, StoreError>,
         status: Arc<LaneStatus>,
@@ -84,7 +83,7 @@ impl Lane {
             None => (Course::begin(edition.clone(), plan), recovered.oldest.sequence),
         };
         let ledger = Ledger::new(journal, recovered.end, (number, tell), status.clone());
-        let mut lane = Lane { course, ledger, durable: BTreeMap::new(), status };
+        let mut lane = Lane { course, ledger, durable: BTreeMap::new(), status, retention };
         let told = told(recovered.end)?.max(recovered.oldest.sequence);
         lane.ledger.look_back(from.min(told), told)?;
         lane.replay(from)?;
@@ -172,7 +171,7 @@ impl Lane {
         let state = self.course.snapshot();
         let journal = &mut self.ledger.journal;
         journal.save_snapshot(journal.next(), |out| state.iter().try_for_each(|piece| out.write_all(piece)))?;
-        journal.retain(RETENTION, now().0)?;
+        journal.retain(self.retention, now().0)?;
         self.ledger.grown = 0;
         Ok(())
     }

@@ -32,7 +32,7 @@ pub use replica::Replica;
 
 use crate::config::{Config, SourceConfig, Tap};
 use crate::findings::store::Store;
-use crate::journal::Sequence;
+use crate::journal::{Retention, Sequence};
 use crate::model::time::Span;
 use crate::runtime::clock;
 use crate::sources::file::follow::{Follow, Options};
@@ -47,7 +47,7 @@ use lane::Lane;
 use state::Phase;
 use status::SourceStatus;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use teller::Teller;
@@ -93,13 +93,16 @@ pub fn follow(
 ) -> Result<(), LaneError> {
     let Daemon { config, flows, folder, store, board } = *daemon;
     let (found, to_tell) = bounded::<(usize, ToTell)>(UNTOLD_MAX);
+    let keep = config.outputs.keep;
+    let retention = Retention { bytes_max: keep.journal_bytes, age_max_ns: keep.journal_age.0 };
+    store.lock().unwrap_or_else(PoisonError::into_inner).limit(keep.findings)?;
     let mut teller = Teller::new(flows, store, board, to_tell, tell);
     thread::scope(|scope| {
         let open = |(number, flow): (usize, &Compiled)| {
             let (flow, found) = (flow.clone(), found.clone());
             let folder = folder.join(JOURNAL).join(&flow.edition.flow);
             let (told, status) = (teller.told(number), board.lane(number));
-            scope.spawn(move || Lane::open(number, flow, &folder, found, told, status))
+            scope.spawn(move || Lane::open(number, flow, (&folder, retention), found, told, status))
         };
         let opening: Vec<_> = flows.iter().enumerate().map(open).collect();
         drop(found);
