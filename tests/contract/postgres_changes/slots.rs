@@ -3,7 +3,7 @@
 use super::{SETUP, TABLES, options, server};
 use crate::servers::postgres::Postgres;
 use crate::watch::{Place, Said, Seen, Watch};
-use throughline::sources::live::Start;
+use throughline::sources::live::{Source, Start};
 use throughline::sources::postgres::changes::{Changes, Options};
 use throughline::sources::secret::Secret;
 
@@ -45,6 +45,28 @@ fn a_server_that_does_not_log_for_decoding_is_refused() {
     let url = Secret(server.url("postgres", "", "postgres"));
     let told = refusal(&Options { url, ..options });
     assert!(told.contains("ALTER SYSTEM SET wal_level = logical") && told.contains("`replica`"), "{told}");
+}
+
+#[test]
+fn a_look_tells_beforehand_what_would_be_refused_and_lost() {
+    let server = server();
+    let look = |options: &Options| {
+        let remarks = Changes::new(options.clone()).examine().unwrap();
+        remarks.into_iter().map(|remark| format!("{:?} {}\n", remark.weight, remark.text)).collect::<String>()
+    };
+    let told = look(&options(server.port, &TABLES));
+    for words in ["lets watcher in", "Good events: published", "told apart by id", "Warning what is committed while"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let told = look(&permanent(&server));
+    assert!(told.contains("Good `run` will make the slot `watch`") && !told.contains("Warning"), "{told}");
+    assert_eq!(server.sql("postgres", "select count(*) from pg_replication_slots"), "0", "a look makes nothing");
+    server.sql("postgres", "alter role watcher noreplication; alter publication throughline drop table others");
+    let told = look(&options(server.port, &TABLES));
+    for words in ["Error watcher may not make a replication slot", "ADD TABLE \"public\".\"others\""] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(!told.contains("s3cret"), "{told}");
 }
 
 #[test]

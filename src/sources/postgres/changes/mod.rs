@@ -22,6 +22,7 @@
 
 mod connection;
 mod cursor;
+mod examine;
 mod existing;
 mod follow;
 mod hand;
@@ -33,6 +34,7 @@ mod slot;
 mod transaction;
 
 use crate::sources::live::{Failure, Intake, Source, Start};
+use crate::sources::remark::Remark;
 use crate::sources::secret::Secret;
 use crate::sources::waiting::Halt;
 use std::time::Duration;
@@ -41,9 +43,9 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_millis(200);
 /// The server decodes anew, at each reading, what it has logged since some moment of the last quarter of a minute. So a
 /// reading is followed by so many times its length of rest, which makes watching cost a hundredth of a core,
-const REST_PER_WORK: u32 = 99;
+const REST_PER_WORK: u32 = 199;
 /// but by no more than this.
-const REST_MAX: Duration = Duration::from_secs(5);
+const REST_MAX: Duration = Duration::from_secs(10);
 /// So much of the log is decoded at a time, which bounds what the server has to put aside.
 const WAL_READ_MAX: u64 = 64 << 20;
 /// After so many records, or bytes of them, the cursor is delivered, also within a transaction.
@@ -111,6 +113,19 @@ impl Source for Changes {
             Err(Halt::Failed(failure)) => Err(failure),
             Ok(()) | Err(Halt::Stopped) => Ok(()),
         }
+    }
+
+    fn examine(&mut self) -> Option<Vec<Remark>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let remarks = match runtime {
+            Ok(runtime) => {
+                let remarks = runtime.block_on(examine::examine(&self.options));
+                runtime.shutdown_background();
+                remarks
+            }
+            Err(error) => vec![Remark::error(format!("no runtime for the connection: {error}"))],
+        };
+        Some(remarks)
     }
 }
 

@@ -4,6 +4,7 @@ use super::connection::{answer, code, explain, within};
 use super::cursor::Cursor;
 use super::{ANSWERS_WITHIN, DECODES_WITHIN, Halt, Lsn, Options, SLOT_WITHIN, failed};
 use crate::sources::live::{Intake, Start};
+use crate::sources::remark::Remark;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow, Row};
 
@@ -93,6 +94,28 @@ pub(super) async fn open(
         }
         _ => Ok(Opened { slot, hole: None }),
     }
+}
+
+/// Whether a permanent slot could be read, or made. Nothing is made.
+pub(super) async fn examine(name: &str, side: &mut PgConnection, intake: &mut dyn Intake) -> Result<Remark, Halt> {
+    bounded(name, side, intake).await?;
+    let Some(known) = known(name, side, intake).await? else {
+        return Ok(Remark::good(format!("`run` will make the slot `{name}`, which keeps what it has not read")));
+    };
+    if let Some(pid) = known.holder {
+        return Ok(Remark::warning(format!(
+            "the slot `{name}` is being read by process {pid}: by a daemon that runs?"
+        )));
+    }
+    foreign(name, &known)?;
+    Ok(if known.lost {
+        Remark::warning(format!(
+            "the slot `{name}` held back more than max_slot_wal_keep_size allows, and was given up: `run` will drop it, make \
+             it anew, and admit a gap"
+        ))
+    } else {
+        Remark::good(format!("the slot `{name}` is there, and keeps what has not been read"))
+    })
 }
 
 /// A permanent slot is refused where nothing limits how much of its log the server keeps for it.
