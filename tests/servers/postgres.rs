@@ -25,13 +25,28 @@ impl Postgres {
         run(initdb.args(["-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "-D"]).arg(&data));
         // Passwords count for everybody but the administrator.
         let access = "local all all trust\nhost all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n\
-                      host replication all 127.0.0.1/32 scram-sha-256\n";
+                      host replication postgres 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 scram-sha-256\n";
         fs::write(data.join("pg_hba.conf"), access).unwrap();
         let mut config = fs::read_to_string(data.join("postgresql.conf")).unwrap();
         config += "fsync=off\nlog_statement=all\nlog_line_prefix='%a|%u| '\nlisten_addresses='127.0.0.1'\n\
                    max_prepared_transactions=20\nmax_connections=60\nunix_socket_directories=''\n";
         settings.iter().for_each(|setting| config += &format!("{setting}\n"));
         fs::write(data.join("postgresql.conf"), config).unwrap();
+        let mut server = Postgres { folder, port: free_port(), process: None };
+        server.up();
+        server
+    }
+
+    /// A replica of it, which follows it. The administrator may connect as one.
+    pub fn replica(&self) -> Postgres {
+        let folder = tempfile::Builder::new().prefix("throughline-postgres-").tempdir().unwrap();
+        let data = folder.path().join("data");
+        if is_root() {
+            run(Command::new("chown").args(["-R", "postgres:postgres"]).arg(folder.path()));
+        }
+        let mut copy = as_postgres(&binary("pg_basebackup"));
+        copy.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-R", "-c", "fast", "-D"]);
+        run(copy.arg(&data));
         let mut server = Postgres { folder, port: free_port(), process: None };
         server.up();
         server

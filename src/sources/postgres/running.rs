@@ -37,7 +37,7 @@ pub(super) fn read(
     let sees_all: bool = column(&sessions, 2)?;
     let oldest = column::<Option<i64>>(&sessions, 4)?.map(time);
     if replica {
-        // Transactions run elsewhere. What was replayed last is all that has come.
+        // Transactions run elsewhere. What was replayed is all that has come.
         let whole = column::<Option<i64>>(&sessions, 3)?.map_or(Time::MIN, time).min(now);
         return Ok(Running { whole, assumed: Some(REPLICA), held_by: None });
     }
@@ -72,6 +72,11 @@ const BLIND: &str = "the user may not see when other users' transactions began: 
 /// Why a replica proves nothing.
 const REPLICA: &str = "the server is a replica, and does not know which transactions are under way on its primary";
 
+/// When the primary had committed no more than what was replayed here: with its last commit, or, where it has none to send,
+/// when it last said so.
+const REPLAYED: &str = "greatest(pg_last_xact_replay_timestamp(), (SELECT last_msg_send_time FROM pg_stat_wal_receiver \
+                        WHERE latest_end_lsn <= pg_last_wal_replay_lsn()))";
+
 fn time(micros: i64) -> Time {
     Time(micros.saturating_mul(1_000))
 }
@@ -89,7 +94,7 @@ fn sessions() -> String {
          AND coalesce(backend_type, '') NOT IN ('walsender', 'autovacuum launcher', 'autovacuum worker') \
          ORDER BY xact_start LIMIT 1) oldest ON true",
         now = micros("statement_timestamp()"),
-        replayed = micros("pg_last_xact_replay_timestamp()"),
+        replayed = micros(REPLAYED),
         began = micros("oldest.xact_start"),
     )
 }

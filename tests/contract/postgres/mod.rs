@@ -6,7 +6,7 @@ use crate::servers::postgres::Postgres;
 use crate::servers::proxy::Proxy;
 use crate::suite;
 use crate::system::System;
-use crate::watch::Seen;
+use crate::watch::{Place, Said, Seen, Watch};
 use throughline::model::time::Span;
 use throughline::sources::live::{Source, Start};
 use throughline::sources::postgres::{Options, Poll};
@@ -33,6 +33,13 @@ pub fn source(url: String, tables: Vec<Table>) -> Box<dyn Source> {
     Box::new(Poll::new(Options { url: Secret(url), tables, common: COMMON }))
 }
 
+/// A table, a user who may read it and see when transactions began, and one who may not read it.
+const SCHEMA: &str = "
+    CREATE TABLE orders (id bigserial PRIMARY KEY, n bigint, updated_at timestamptz DEFAULT now());
+    CREATE INDEX ON orders (updated_at);
+    CREATE ROLE watcher LOGIN PASSWORD 'w'; GRANT pg_monitor TO watcher; GRANT SELECT ON orders TO watcher;
+    CREATE ROLE stranger LOGIN PASSWORD 's3cret'; GRANT pg_monitor TO stranger";
+
 struct Shop {
     server: Postgres,
     proxy: Proxy,
@@ -40,16 +47,10 @@ struct Shop {
 }
 
 impl Shop {
-    /// A server with a table, and a user who may read it and see when transactions began.
+    /// A server with the table.
     fn start(table: Table) -> Shop {
         let server = Postgres::start(&[]);
-        server.sql(
-            "postgres",
-            "CREATE TABLE orders (id bigserial PRIMARY KEY, n bigint, updated_at timestamptz DEFAULT now());
-             CREATE INDEX ON orders (updated_at);
-             CREATE ROLE watcher LOGIN PASSWORD 'w'; GRANT pg_monitor TO watcher; GRANT SELECT ON orders TO watcher;
-             CREATE ROLE stranger LOGIN PASSWORD 's3cret'; GRANT pg_monitor TO stranger",
-        );
+        server.sql("postgres", SCHEMA);
         let proxy = Proxy::to(server.port);
         Shop { server, proxy, table }
     }
@@ -153,4 +154,19 @@ fn polled_tables_keep_their_word() {
 fn a_trusted_column_keeps_its_word() {
     let trusted = Table { updated: Some("updated_at".into()), sweep: Sweep::Never, ..table("orders") };
     suite::keeps_its_word(&mut Shop::start(trusted));
+}
+
+#[test]
+fn a_replica_is_followed_also_while_its_primary_has_nothing_to_send() {
+    // The primary says that it lives twice in this time.
+    let primary = Postgres::start(&["wal_sender_timeout=2s"]);
+    primary.sql("postgres", SCHEMA);
+    let replica = primary.replica();
+    let watch = Watch::start(source(replica.url("watcher", "w", "postgres"), vec![table("orders")]), Place::default());
+    watch.until("a proof", |said| said.iter().any(|said| matches!(said, Said::CaughtUp(_))));
+    primary.sql("postgres", "INSERT INTO orders (n) VALUES (1)");
+    watch.until("the row", |said| said.iter().any(|said| matches!(said, Said::Record(_))));
+    // Nothing more is committed, and time is proven to go on.
+    watch.until_caught_up();
+    watch.stop();
 }
