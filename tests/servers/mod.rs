@@ -6,6 +6,7 @@
 // Each test program starts only some of them.
 #![allow(dead_code)]
 
+pub mod certificates;
 pub mod kafka;
 pub mod postgres;
 pub mod proxy;

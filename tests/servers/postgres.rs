@@ -1,6 +1,6 @@
 //! PostgreSQL: an own cluster in a folder, on a free port, with statement logging.
 
-use super::{Process, eventually, free_port};
+use super::{Process, certificates, eventually, free_port};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -31,6 +31,13 @@ impl Postgres {
         config += "fsync=off\nlog_statement=all\nlog_line_prefix='%a|%u| '\nlisten_addresses='127.0.0.1'\n\
                    max_prepared_transactions=20\nmax_connections=60\nunix_socket_directories=''\n";
         settings.iter().for_each(|setting| config += &format!("{setting}\n"));
+        if settings.contains(&"ssl=on") {
+            certificates::make(&data);
+            run(Command::new("chmod").args(["600", "server.key"]).current_dir(&data));
+            if is_root() {
+                run(Command::new("chown").args(["postgres", "server.key", "server.crt"]).current_dir(&data));
+            }
+        }
         fs::write(data.join("postgresql.conf"), config).unwrap();
         let mut server = Postgres { folder, port: free_port(), process: None };
         server.up();
@@ -81,6 +88,11 @@ impl Postgres {
     pub fn url(&self, user: &str, password: &str, database: &str) -> String {
         let secret = if password.is_empty() { String::new() } else { format!(":{password}") };
         format!("postgres://{user}{secret}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The file of the authority that vouches for it, where it speaks TLS.
+    pub fn authority(&self) -> String {
+        self.folder.path().join("data/ca.pem").display().to_string()
     }
 
     /// Runs SQL as the administrator, on a connection of its own; rows as `a|b` lines.

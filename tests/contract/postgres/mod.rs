@@ -170,3 +170,25 @@ fn a_replica_is_followed_also_while_its_primary_has_nothing_to_send() {
     watch.until_caught_up();
     watch.stop();
 }
+
+#[test]
+fn over_tls_the_server_is_checked_as_the_address_asks() {
+    let server = Postgres::start(&["ssl=on"]);
+    server.sql("postgres", SCHEMA);
+    let follow = |more: &str| {
+        let url = format!("{}?{more}", server.url("watcher", "w", "postgres"));
+        Watch::start(source(url, vec![table("orders")]), Place::default())
+    };
+    let watch = follow(&format!("sslmode=verify-full&sslrootcert={}", server.authority()));
+    watch.until_caught_up();
+    let encrypted =
+        "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'watcher' AND ssl";
+    assert_eq!(server.sql("postgres", encrypted), "1");
+    watch.stop();
+    // The machine does not know this authority.
+    let watch = follow("sslmode=verify-full");
+    let said = watch.until("a refusal", |said| said.iter().any(|said| matches!(said, Said::Failed(_))));
+    watch.stop();
+    let told = said.iter().find_map(|said| if let Said::Failed(why) = said { Some(why) } else { None }).unwrap();
+    assert!(told.contains("certificate") || told.contains("UnknownIssuer"), "{told}");
+}

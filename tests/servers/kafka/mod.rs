@@ -3,7 +3,7 @@
 mod setup;
 
 use super::proxy::Proxy;
-use super::{Process, eventually, free_port};
+use super::{Process, certificates, eventually, free_port};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -67,7 +67,7 @@ impl Kafka {
             both: free_port(),
         };
         let proxy = Proxy::to(ports.watched);
-        setup::certificates(folder.path());
+        certificates::make(folder.path());
         fs::write(folder.path().join("server.properties"), setup::properties(folder.path(), &ports, proxy.port))
             .unwrap();
         fs::write(folder.path().join("log4j2.yaml"), setup::logging(folder.path())).unwrap();

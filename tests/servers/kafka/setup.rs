@@ -1,15 +1,13 @@
-//! What a broker needs before it starts: its configuration, its logging, its certificate.
+//! What a broker needs before it starts: its configuration and its logging.
 
-use super::{Ports, WATCHER, free_port, run};
-use std::fs;
+use super::{Ports, WATCHER, free_port};
 use std::path::Path;
-use std::process::Command;
 
 /// The configuration of a broker that is its own controller, with a listener for each way to get in.
 pub fn properties(folder: &Path, ports: &Ports, proxy: u16) -> String {
     let Ports { plain, watched, controller, sasl, tls, both } = ports;
     let (user, password) = WATCHER;
-    let keys = folder.join("broker.pem");
+    let keys = folder.join("server.pem");
     format!(
         r#"process.roles=broker,controller
 node.id=1
@@ -88,59 +86,4 @@ pub fn logging(folder: &Path) -> String {
 "#,
         folder.join("requests.log").display()
     )
-}
-
-/// An authority, and a certificate of it for this machine.
-pub fn certificates(folder: &Path) {
-    let openssl = |arguments: &[&str]| run(Command::new("openssl").args(arguments).current_dir(folder));
-    openssl(&[
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=throughline test authority",
-        "-keyout",
-        "ca.key",
-        "-out",
-        "ca.pem",
-    ]);
-    openssl(&[
-        "req",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=localhost",
-        "-keyout",
-        "broker.key",
-        "-out",
-        "broker.csr",
-    ]);
-    fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
-    openssl(&[
-        "x509",
-        "-req",
-        "-in",
-        "broker.csr",
-        "-CA",
-        "ca.pem",
-        "-CAkey",
-        "ca.key",
-        "-CAcreateserial",
-        "-days",
-        "2",
-        "-extfile",
-        "names",
-        "-out",
-        "broker.crt",
-    ]);
-    let all: Vec<String> = ["broker.key", "broker.crt", "ca.pem"]
-        .iter()
-        .map(|name| fs::read_to_string(folder.join(name)).unwrap())
-        .collect();
-    fs::write(folder.join("broker.pem"), all.concat()).unwrap();
 }

@@ -1,0 +1,23 @@
+//! Certificates for servers that speak TLS: an authority that nobody else knows, and a server's of it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Makes, in a folder: `ca.pem`, the authority; `server.crt` and `server.key` for this machine, by its name and its address;
+/// and `server.pem`, all of it in one.
+pub fn make(folder: &Path) {
+    let openssl = |arguments: &str| {
+        let mut command = Command::new("openssl");
+        command.args(arguments.split(' ')).current_dir(folder);
+        let output = command.output().unwrap_or_else(|error| panic!("there is no openssl, install it: {error}"));
+        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    openssl("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem");
+    openssl("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr");
+    fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+    let signed = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt";
+    openssl(&format!("x509 -req -in server.csr {signed}"));
+    let read = |name| fs::read_to_string(folder.join(name)).unwrap();
+    fs::write(folder.join("server.pem"), ["server.key", "server.crt", "ca.pem"].map(read).concat()).unwrap();
+}
