@@ -1,9 +1,10 @@
 //! A configuration with its flows: all that is wrong with them at once, or the plan.
 
 use super::human::{ERROR, GOOD, WARNING};
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, Loaded, SourceConfig};
 use crate::flow;
 use crate::flow::diagnostic::{Diagnostic, Document, Severity};
+use crate::flow::format::Lateness;
 use crate::flow::plan::Plan;
 use anstyle::Style;
 use std::fmt::Write;
@@ -103,6 +104,17 @@ fn counted(diagnostics: &[Diagnostic]) -> String {
     let parts = [part(count(Severity::Error), "error", ERROR), part(count(Severity::Warning), "warning", WARNING)];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     if parts.is_empty() { format!("{GOOD}nothing is wrong{GOOD:#}") } else { parts.join(", ") }
+}
+
+/// Whether a configuration that is right can be followed live.
+pub fn runnable(config: &Config) -> anyhow::Result<()> {
+    let endless = |source: &&SourceConfig| source.pacing.lateness == Lateness::End;
+    match config.sources.iter().find(endless) {
+        None => Ok(()),
+        Some(SourceConfig { name, .. }) => anyhow::bail!(
+            "source `{name}` has `lateness: end`, which only a recording has: say how late a record may be, as `lateness: 5s`"
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! nothing is taken over that somebody is still writing. What is wrong is told and refused.
 
 use super::project::{self, Project, Read};
-use super::run::runnable;
 use crate::config::flows;
 use crate::runtime::live::Edition;
 use signal_hook::consts::SIGHUP;
@@ -95,7 +94,7 @@ impl Reload {
     }
 
     fn may_run(&self, project: &Project) -> bool {
-        if let Err(error) = runnable(&project.config) {
+        if let Err(error) = project::runnable(&project.config) {
             tracing::error!("{error}");
             return false;
         }

@@ -3,9 +3,7 @@
 use super::reload::Reload;
 use super::{Exit, interrupt, project};
 use crate::config::outputs::{self, Listen};
-use crate::config::{Config, SourceConfig};
 use crate::findings::store::{self, Store};
-use crate::flow::format::Lateness;
 use crate::runtime::live::{self, Board, Daemon, Edition, Found};
 use crate::server::{Server, ServerError};
 use anyhow::Context;
@@ -54,7 +52,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let Some(mut project) = project::load(&args.config, args.flow.as_deref())? else {
         return Ok(Exit::Wrong);
     };
-    runnable(&project.config)?;
+    project::runnable(&project.config)?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(anstream::stderr).with_target(false).init();
     fs::create_dir_all(args.data.join(live::JOURNAL))
@@ -141,15 +139,4 @@ fn serve(listen: &Listen, board: &Arc<Board>) -> anyhow::Result<Option<Server>> 
     };
     tracing::info!("the status is at http://{}/status", server.address);
     Ok(Some(server))
-}
-
-/// Whether a configuration that is right can be followed live.
-pub(super) fn runnable(config: &Config) -> anyhow::Result<()> {
-    let endless = |source: &&SourceConfig| source.pacing.lateness == Lateness::End;
-    match config.sources.iter().find(endless) {
-        None => Ok(()),
-        Some(SourceConfig { name, .. }) => anyhow::bail!(
-            "source `{name}` has `lateness: end`, which only a recording has: say how late a record may be, as `lateness: 5s`"
-        ),
-    }
 }

@@ -176,7 +176,7 @@ impl Args {
         project: &Project,
         interrupted: &AtomicBool,
     ) -> anyhow::Result<Result<verify::Report, VerifyError>> {
-        super::run::runnable(&project.config)?;
+        super::project::runnable(&project.config)?;
         if self.complete {
             anyhow::bail!("`--complete` is for recordings: a live system goes on");
         }

@@ -23,24 +23,6 @@ pub struct Plan {
     pub clock_skew: Span,
 }
 
-impl Plan {
-    /// Whether the other plan makes the same observations of the same records and joins them alike, whatever it then
-    /// checks of transactions. Schedules are about observations that nobody else remembers: they must be the same.
-    pub fn observes_like(&self, other: &Plan) -> bool {
-        let observing = |plan: &Plan| {
-            let flows = plan.flows.iter().map(|flow| {
-                let Flow { name, keys, begins, steps, sources, checks, .. } = flow;
-                let mut schedules: Vec<_> =
-                    checks.iter().filter(|check| matches!(check.form, Form::Schedule { .. })).collect();
-                schedules.sort_unstable_by_key(|check| &check.name);
-                format!("{:?}", (name, keys, begins, steps, sources, schedules))
-            });
-            (format!("{:?}", (&plan.sources, plan.clock_skew)), flows.collect::<Vec<_>>())
-        };
-        observing(self) == observing(other)
-    }
-}
-
 /// What judging needs to know of a source.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -476,6 +458,22 @@ impl Cron {
 }
 
 impl Plan {
+    /// Whether the other plan makes the same observations of the same records and joins them alike, whatever it then
+    /// checks of transactions. Schedules are about observations that nobody else remembers: they must be the same.
+    pub fn observes_like(&self, other: &Plan) -> bool {
+        let observing = |plan: &Plan| {
+            let flows = plan.flows.iter().map(|flow| {
+                let Flow { name, keys, begins, steps, sources, checks, .. } = flow;
+                let mut schedules: Vec<_> =
+                    checks.iter().filter(|check| matches!(check.form, Form::Schedule { .. })).collect();
+                schedules.sort_unstable_by_key(|check| &check.name);
+                format!("{:?}", (name, keys, begins, steps, sources, schedules))
+            });
+            (format!("{:?}", (&plan.sources, plan.clock_skew)), flows.collect::<Vec<_>>())
+        };
+        observing(self) == observing(other)
+    }
+
     /// The slack between two clocks: zero within one clock, else the skew; never finer than the
     /// coarser resolution. `same_part` says that both records stand in one part of one source.
     pub fn slack(&self, a: SourceId, b: SourceId, same_part: bool) -> Span {
@@ -494,6 +492,17 @@ impl Plan {
     /// The most that [`Plan::slack`] can be between records of these two.
     pub fn slack_max(&self, a: SourceId, b: SourceId) -> Span {
         self.slack(a, b, false)
+    }
+
+    /// The configured source of this name; `None` where no flow reads it.
+    pub fn source_named(&self, name: &str) -> Option<SourceId> {
+        self.sources.iter().position(|source| source.clock_of.is_none() && source.name == name).map(|id| id as SourceId)
+    }
+
+    /// The evidence sources that are read off a configured source: itself first, then the clocks of steps of their own.
+    pub fn clocks(&self, source: SourceId) -> impl Iterator<Item = SourceId> {
+        let own = (0..).zip(&self.sources).filter(move |(_, clock)| clock.clock_of == Some(source));
+        std::iter::once(source).chain(own.map(|(id, _)| id))
     }
 
     /// The configured source behind an evidence source.

@@ -52,12 +52,10 @@ impl Recording {
     pub fn open(config: &Config, plan: &Arc<Plan>) -> Result<Recording, Unreadable> {
         let (mut taps, mut failed) = (Vec::new(), Vec::new());
         for source in &config.sources {
-            let Some(id) = plan.sources.iter().position(|s| s.clock_of.is_none() && s.name == source.name) else {
-                continue;
-            };
+            let Some(id) = plan.source_named(&source.name) else { continue };
             let Some(path) = source.tap.files() else { continue };
             match locate(path).and_then(readable) {
-                Ok(files) => taps.push(Tap::new(plan, id as SourceId, source, files)),
+                Ok(files) => taps.push(Tap::new(plan, id, source, files)),
                 Err(error) => failed.push((source.name.clone(), error)),
             }
         }
@@ -94,8 +92,7 @@ impl Recording {
 
 impl Tap {
     fn new(plan: &Plan, source: SourceId, config: &SourceConfig, files: Vec<Located>) -> Tap {
-        let own = plan.sources.iter().enumerate().filter(|(_, s)| s.clock_of == Some(source));
-        let own_clocks = own.map(|(id, s)| (id as SourceId, s.lateness)).collect();
+        let own_clocks = plan.clocks(source).skip(1).map(|id| (id, plan.sources[id as usize].lateness)).collect();
         Tap { source, config: config.clone(), files, own_clocks }
     }
 }

@@ -29,8 +29,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 /// Reads so many records of each source, and tells what became of them.
 pub fn tell(project: &Project, count: usize) -> anyhow::Result<String> {
     let mut out = String::new();
-    let read = |name: &str| project.plan.sources.iter().any(|s| s.clock_of.is_none() && s.name == name);
-    for source in project.config.sources.iter().filter(|source| read(&source.name)) {
+    for source in project.config.sources.iter().filter(|source| project.plan.source_named(&source.name).is_some()) {
         let context = || format!("source `{}` cannot be sampled", source.name);
         let mut sample = Sample::new(&project.plan, source);
         sample.take(count).with_context(context)?;

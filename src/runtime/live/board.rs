@@ -48,10 +48,7 @@ impl Board {
     pub fn new(config: &Config, flows: &[Compiled], data: &Path, before: Option<&Board>) -> Board {
         // Where it can be told from others, however they were started.
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let read = |name: &String| {
-            let mut sources = flows.iter().flat_map(|flow| &flow.plan.sources);
-            sources.any(|source| source.clock_of.is_none() && source.name == *name)
-        };
+        let read = |name: &String| flows.iter().any(|flow| flow.plan.source_named(name).is_some());
         let names = config.sources.iter().map(|source| &source.name).filter(|name| read(name));
         let now = now();
         Board {

@@ -15,6 +15,7 @@
 //! source is quiet or dead: progress waits at the newest record.
 
 use crate::engine::Input;
+use crate::flow::plan::Plan;
 use crate::model::SourceId;
 use crate::model::time::{Span, Time};
 use crate::sources::live::Start;
@@ -28,6 +29,15 @@ pub struct Clock {
     pub lateness: Span,
     /// How far it has come; `None` before its first proof.
     pub progress: Option<Time>,
+}
+
+impl Clock {
+    /// The clocks that are read off one of the plan's configured sources, its own first, as far as they have come.
+    pub fn all(plan: &Plan, source: SourceId, progress: impl Fn(SourceId) -> Option<Time>) -> Vec<Clock> {
+        let clock =
+            |id: SourceId| Clock { source: id, lateness: plan.sources[id as usize].lateness, progress: progress(id) };
+        plan.clocks(source).map(clock).collect()
+    }
 }
 
 /// What is declared of a source.

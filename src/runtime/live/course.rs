@@ -11,7 +11,7 @@ use super::intake::Bookmark;
 use super::lane::LaneError;
 use crate::engine::{Closed, Engine, Input, Output, Pace};
 use crate::findings::{Names, Places};
-use crate::flow::plan::{Plan, Source};
+use crate::flow::plan::Plan;
 use crate::journal::{Entry, Sequence, Snapshot};
 use crate::model::SourceId;
 use crate::model::finding::Finding;
@@ -146,21 +146,13 @@ impl Course {
     /// A source of the plan, by name: its number there, and from where it goes on. `None` where the flow does not read
     /// it.
     pub fn bookmark(&self, source: &str) -> Option<(SourceId, Bookmark)> {
-        let id = self.plan.sources.iter().position(|known| known.clock_of.is_none() && known.name == source)?;
-        Some((id as SourceId, self.book.sources.get(source).cloned().unwrap_or_default()))
+        let id = self.plan.source_named(source)?;
+        Some((id, self.book.sources.get(source).cloned().unwrap_or_default()))
     }
 
     /// The clocks of one of the plan's own sources, its own first, as far as they have come.
     pub fn clocks(&self, source: SourceId) -> Vec<Clock> {
-        let clocks = self.plan.sources.iter().zip(0..).filter(|(_, id)| self.plan.root(*id) == source);
-        let clock = |(clock, id): (&Source, SourceId)| Clock {
-            source: id,
-            lateness: clock.lateness,
-            progress: self.engine.progress(id),
-        };
-        let mut clocks: Vec<Clock> = clocks.map(clock).collect();
-        clocks.sort_by_key(|clock| clock.source != source);
-        clocks
+        Clock::all(&self.plan, source, |id| self.engine.progress(id))
     }
 
     /// What indexes and positions stand for.

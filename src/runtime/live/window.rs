@@ -83,7 +83,8 @@ struct Reading<'s> {
 
 /// Whether all sources that the plan reads can look back.
 pub fn can_look_back(config: &Config, plan: &Plan) -> Result<(), CannotLookBack> {
-    let captures = |source: &&SourceConfig| matches!(source.tap, Tap::Changes(_)) && place(plan, source).is_some();
+    let captures =
+        |source: &&SourceConfig| matches!(source.tap, Tap::Changes(_)) && plan.source_named(&source.name).is_some();
     match config.sources.iter().find(captures) {
         Some(source) => Err(CannotLookBack::Changes(source.name.clone())),
         None => Ok(()),
@@ -105,8 +106,8 @@ pub fn watch(
         let (running, stopped) = bounded::<()>(0);
         let mut readings: Vec<(SourceId, Reading<'_>)> = Vec::new();
         for source in &sources {
-            let Some(id) = place(plan, source) else { continue };
-            let (clocks, status) = (clocks(plan, id), Arc::<SourceStatus>::default());
+            let Some(id) = plan.source_named(&source.name) else { continue };
+            let (clocks, status) = (Clock::all(plan, id, |_| None), Arc::<SourceStatus>::default());
             let (plan, lane, durable) = (plan.clone(), lane.clone(), Arc::default());
             let outlet = Outlet { plan, source: id, parts: 0, clocks: clocks.clone(), resumes: false, lane, durable };
             let (stop, own) = (stopped.clone(), status.clone());
@@ -252,24 +253,6 @@ impl Reading<'_> {
         };
         (report, self.parts, counts)
     }
-}
-
-/// A source's number in the plan; `None` where no flow reads it.
-fn place(plan: &Plan, source: &SourceConfig) -> Option<SourceId> {
-    let is = |known: &crate::flow::plan::Source| known.clock_of.is_none() && known.name == source.name;
-    plan.sources.iter().position(is).map(|at| at as SourceId)
-}
-
-fn clocks(plan: &Plan, source: SourceId) -> Vec<Clock> {
-    let of = (0..).zip(&plan.sources).filter(|(id, _)| plan.root(*id) == source);
-    let clock = |(id, clock): (SourceId, &crate::flow::plan::Source)| Clock {
-        source: id,
-        lateness: clock.lateness,
-        progress: None,
-    };
-    let mut clocks: Vec<Clock> = of.map(clock).collect();
-    clocks.sort_by_key(|clock| clock.source != source);
-    clocks
 }
 
 /// The same source, read from where the window begins.
