@@ -1,14 +1,18 @@
 //! `throughline check`: all mistakes of configuration and flows at once, and what cannot work well.
 
 use super::human::{ERROR, GOOD, WARNING};
-use super::project::{self, Read};
+use super::project::{self, Project, Read};
 use super::{Exit, sample};
-use crate::config::Config;
+use crate::config::SourceConfig;
+use crate::findings::sentence::{BOLD, DIM};
 use crate::flow::plan::{Flow, Plan};
 use crate::runtime::live;
 use crate::sources::remark::{Remark, Weight};
 use std::fmt::Write;
 use std::path::PathBuf;
+
+/// So many records of each system are looked at by `--connect`.
+const LOOKED_AT: usize = 20;
 
 /// Tell all mistakes and warnings of the configuration and its flows
 #[derive(clap::Args)]
@@ -20,8 +24,8 @@ pub struct Args {
     /// why not
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     sample: Option<u32>,
-    /// Also connect to each system, and tell what it lets us read, what it will be able to prove, and which columns
-    /// cannot be trusted; takes some seconds
+    /// Also connect to each system, and tell what it lets us read, what it will be able to prove, which columns cannot be
+    /// trusted, and what the steps make of some of its records; takes some seconds a source
     #[arg(long)]
     connect: bool,
 }
@@ -48,7 +52,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if let Some(count) = args.sample {
         out.push_str(&sample::tell(&project, count as usize)?);
     }
-    let unfit = args.connect && connect(&project.config, &mut out);
+    let unfit = args.connect && connect(&project, &mut out);
     if !unfit {
         let _ = writeln!(out, "{GOOD}good{GOOD:#}: {}", size(&project.plan));
     }
@@ -57,11 +61,20 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// Looks at each system; whether one of them cannot be read as the configuration says.
-fn connect(config: &Config, out: &mut String) -> bool {
+fn connect(project: &Project, out: &mut String) -> bool {
     let mut unfit = false;
-    for source in &config.sources {
-        let Some(remarks) = live::examine(source, config.clock_skew) else { continue };
-        let _ = writeln!(out, "source {}", source.name);
+    let read = |source: &&SourceConfig| project.plan.source_named(&source.name).is_some();
+    for source in project.config.sources.iter().filter(read) {
+        let _ = writeln!(out, "{DIM}source{DIM:#} {BOLD}{}{BOLD:#}", source.name);
+        let mut remarks = live::examine(source, project.config.clock_skew).unwrap_or_default();
+        let reachable = remarks.iter().all(|remark| remark.weight != Weight::Error);
+        let mut records = String::new();
+        if reachable {
+            match sample::tell_one(project, source, LOOKED_AT) {
+                Ok(told) => records = told,
+                Err(error) => remarks.push(Remark::error(format!("{error:#}"))),
+            }
+        }
         for Remark { weight, text } in remarks {
             let (style, word) = match weight {
                 Weight::Good => (GOOD, "good   "),
@@ -71,7 +84,7 @@ fn connect(config: &Config, out: &mut String) -> bool {
             unfit |= weight == Weight::Error;
             let _ = writeln!(out, "  {style}{word}{style:#}  {text}");
         }
-        out.push('\n');
+        let _ = writeln!(out, "{records}");
     }
     unfit
 }

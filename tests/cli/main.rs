@@ -290,8 +290,24 @@ fn check_tells_the_ranks_and_a_sample_tells_what_matches() {
     case.run("check --sample 20")
         .exits(0)
         .says("order / placed matches 2")
+        .says("events.jsonl:2  order_id=")
         .says("order / paid matches 0")
         .says("events.jsonl:3: `body.type == \"PaymentCaptured\"` fails: body.type is \"Paymentcaptured\"");
+}
+
+#[test]
+fn a_look_at_a_live_system_shows_what_the_steps_make_of_its_records() {
+    let case = Case::new(&all_good());
+    // Records of several lines are followed, also where `verify` reads them.
+    let live = CONFIG.replace("format: json", "format: json, begins: '^\\{'");
+    case.write("throughline.yaml", &live);
+    for look in ["check --sample 20", "check --connect"] {
+        case.run(look)
+            .exits(0)
+            .says("order / placed matches 2")
+            .says("order / paid matches 2")
+            .says("events.jsonl:2  order_id=");
+    }
 }
 
 #[test]

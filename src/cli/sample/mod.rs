@@ -10,8 +10,9 @@ use crate::findings::sentence::{BOLD, DIM, Shown};
 use crate::flow::format::{Decoding, Format};
 use crate::flow::plan::Plan;
 use crate::model::observation::{Batch, Body, Position};
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use crate::model::value::Value;
+use crate::runtime::live::{self, Sampled};
 use crate::sources::file::{Chunk, Cutter, Framing, Located, locate};
 use anyhow::Context;
 use probe::{Miss, Probe, probes};
@@ -30,12 +31,19 @@ const BLOCK_BYTES: usize = 64 << 10;
 pub fn tell(project: &Project, count: usize) -> anyhow::Result<String> {
     let mut out = String::new();
     for source in project.config.sources.iter().filter(|source| project.plan.source_named(&source.name).is_some()) {
-        let context = || format!("source `{}` cannot be sampled", source.name);
-        let mut sample = Sample::new(&project.plan, source);
-        sample.take(count).with_context(context)?;
-        sample.told(&project.plan, &mut out);
+        let _ = writeln!(out, "{DIM}source{DIM:#} {BOLD}{}{BOLD:#}", source.name);
+        out.push_str(&tell_one(project, source, count)?);
+        out.push('\n');
     }
     Ok(out)
+}
+
+/// The same of one source.
+pub fn tell_one(project: &Project, source: &SourceConfig, count: usize) -> anyhow::Result<String> {
+    let mut sample = Sample::new(&project.plan, source);
+    let context = || format!("source `{}` cannot be sampled", source.name);
+    sample.take(count, project.config.clock_skew).with_context(context)?;
+    Ok(sample.told(&project.plan))
 }
 
 /// Some records of one source, and what the steps make of them.
@@ -82,6 +90,8 @@ impl Examples {
 #[derive(Default)]
 struct Seen {
     matched: usize,
+    /// The first that matched: where it stands, its keys and what is kept of it.
+    first: Option<String>,
     near: Examples,
     /// By path: the values that were found where the condition failed.
     found: BTreeMap<String, BTreeMap<String, usize>>,
@@ -106,16 +116,35 @@ impl<'a> Sample<'a> {
     }
 
     /// Takes the first records of each file, so many in all.
-    fn take(&mut self, count: usize) -> anyhow::Result<()> {
-        let Some(path) = self.source.tap.files() else {
-            anyhow::bail!("`{}` is followed, and only recordings can be sampled", self.source.name);
-        };
+    fn take(&mut self, count: usize, clock_skew: Span) -> anyhow::Result<()> {
+        let Some(path) = self.source.tap.files() else { return self.take_live(count, clock_skew) };
         let files = locate(path)?;
         let each = count.div_ceil(files.len().max(1));
         for (part, file) in files.iter().enumerate() {
             let wanted = (self.records + each).min(count);
             self.take_file(part as u32, file, wanted).with_context(|| file.name.clone())?;
         }
+        Ok(())
+    }
+
+    /// Takes some records of a live system.
+    fn take_live(&mut self, count: usize, clock_skew: Span) -> anyhow::Result<()> {
+        let source = self.source;
+        live::sample(source, clock_skew, count, &mut |sampled| match sampled {
+            Sampled::Record(record) => {
+                let place = format!("{}:{}", record.part, record.position.offset);
+                self.ask(&record, &place);
+            }
+            Sampled::Header(part, header) => {
+                if let Err(why) = self.extractor.header(header) {
+                    self.unreadable.add(format!("{part}: {why}"));
+                }
+            }
+            Sampled::Undecodable(place, why) => {
+                self.records += 1;
+                self.unreadable.add(format!("{place}: {why}"));
+            }
+        })?;
         Ok(())
     }
 
@@ -182,26 +211,33 @@ impl<'a> Sample<'a> {
         }
     }
 
-    fn told(&self, plan: &Plan, out: &mut String) {
+    fn told(&self, plan: &Plan) -> String {
+        let mut out = String::new();
         let read = self.records - self.unreadable.count.min(self.records);
-        let _ = writeln!(out, "{DIM}source{DIM:#} {BOLD}{}{BOLD:#}: {read} records read", self.source.name);
-        self.unreadable.told(out, ERROR, "could not be read");
-        self.unmatched.told(out, WARNING, "match no step");
+        let style = if read > 0 { GOOD } else { WARNING };
+        let _ = writeln!(out, "  {style}{read}{style:#} records read");
+        self.unreadable.told(&mut out, ERROR, "could not be read");
+        self.unmatched.told(&mut out, WARNING, "match no step");
         for (probe, seen) in &self.probes {
             let flow = &plan.flows[probe.flow];
             let step = &flow.steps[probe.step];
             let style = if seen.matched > 0 { GOOD } else { WARNING };
             let _ =
                 writeln!(out, "  {} / {BOLD}{}{BOLD:#} matches {style}{}{style:#}", flow.name, step.name, seen.matched);
-            seen.told(out);
+            seen.told(&mut out);
         }
-        out.push('\n');
+        out
     }
 }
 
 impl Seen {
     fn matched(&mut self, probe: &Probe, kept: &Body<'_>, place: &str) {
         self.matched += 1;
+        self.first.get_or_insert_with(|| {
+            let fields = probe.keys.iter().chain(&probe.keeps);
+            let fields = fields.map(|(name, field)| format!("{name}={}", Shown(&kept.field(*field).display())));
+            format!("{place}  {}", fields.collect::<Vec<_>>().join(" "))
+        });
         for (name, field) in &probe.keys {
             if let Some(why) = no_key(&kept.field(*field)) {
                 self.no_key.entry(name.clone()).or_default().add(format!("{place}: {why}"));
@@ -225,6 +261,9 @@ impl Seen {
     }
 
     fn told(&self, out: &mut String) {
+        if let Some(first) = &self.first {
+            let _ = writeln!(out, "    {DIM}{first}{DIM:#}");
+        }
         self.near.told(out, WARNING, "nearly match");
         if self.matched == 0 && self.near.count == 0 {
             for (path, values) in &self.found {

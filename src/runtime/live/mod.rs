@@ -18,6 +18,7 @@ mod lane;
 mod lane_status;
 mod ledger;
 mod replica;
+mod sample;
 mod sender;
 pub mod state;
 mod status;
@@ -29,6 +30,7 @@ pub use edition::{Compiled, Edition};
 pub use entry::Found;
 pub use lane::LaneError;
 pub use replica::Replica;
+pub use sample::{Sampled, sample};
 
 use crate::config::{Config, SourceConfig, Tap};
 use crate::findings::store::Store;

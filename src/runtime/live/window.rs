@@ -256,7 +256,7 @@ impl Reading<'_> {
 }
 
 /// The same source, read from where the window begins.
-fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceConfig {
+pub(super) fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceConfig {
     let mut source = source.clone();
     source.start = since.map_or(Start::Beginning, Start::At);
     // Rows without a time are looked at whole.
