@@ -263,6 +263,7 @@ fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceConfig {
     let start = source.start;
     let tables = match &mut source.tap {
         Tap::Postgres(options) => &mut options.tables,
+        Tap::MySql(options) => &mut options.tables,
         Tap::Sqlite(options) => &mut options.tables,
         Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) => return source,
     };
