@@ -22,7 +22,9 @@ impl Mariadb {
         }
         let data = format!("--datadir={}", folder.path().join("data").display());
         let mut install = as_mysql(&binary("mariadb-install-db"));
-        run(install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).arg(data));
+        install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).arg(data);
+        // Servers that are set up at once would meet in the machine's.
+        run(install.arg(format!("--tmpdir={}", folder.path().display())));
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let mut server = Mariadb { folder, port: free_port(), settings, process: None };
         server.start_again();
@@ -35,10 +37,16 @@ impl Mariadb {
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         let log = fs::OpenOptions::new().create(true).append(true).open(path("errors")).unwrap();
         let mut command = as_mysql(&binary("mariadbd"));
-        command.args(["--no-defaults", "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--userstat=1"]);
+        command.args([
+            "--no-defaults",
+            "--bind-address=127.0.0.1",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--userstat=1",
+        ]);
         command.args(["--general-log=1", "--character-set-server=utf8mb4", "--innodb-buffer-pool-size=64M"]);
         command.arg(format!("--port={}", self.port)).arg(format!("--datadir={}", path("data")));
         command.arg(format!("--socket={}", path("socket"))).arg(format!("--general-log-file={}", path("general")));
+        command.arg(format!("--tmpdir={}", self.folder.path().display()));
         command.args(&self.settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.process =
             Some(Process(command.spawn().unwrap_or_else(|error| panic!("mariadbd does not start: {error}"))));
@@ -97,7 +105,9 @@ impl Mariadb {
             match command {
                 "Connect" if argument.starts_with(&format!("{user}@")) => own.push(connection.to_owned()),
                 "Connect" => own.retain(|known| known != connection),
-                "Query" | "Execute" if own.iter().any(|known| known == connection) => statements.push(argument.to_owned()),
+                "Query" | "Execute" if own.iter().any(|known| known == connection) => {
+                    statements.push(argument.to_owned())
+                }
                 _ => {}
             }
         }

@@ -3,10 +3,13 @@
 use super::session::{Session, number, text};
 use super::sql::{literal, table_name};
 use super::types::Kind;
+use crate::model::time::{Span, Time};
 use crate::sources::live::{Failure, Intake};
 use crate::sources::tables::{Table, parts};
 use crate::sources::waiting::Halt;
 use sqlx::mysql::MySqlRow;
+
+const DAY: Span = Span::seconds(86_400);
 
 /// A table as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +29,19 @@ pub(super) struct Relation {
     pub has_index: bool,
     /// Its rows are written by transactions that the server shows, or seen as soon as they are written.
     pub is_shown: bool,
+}
+
+impl Relation {
+    /// A time as the table's columns would show it: what happens from then on is stamped no earlier, though they cut off
+    /// what they cannot keep.
+    pub fn kept(&self, time: Time) -> Time {
+        let units = [self.updated, self.time].into_iter().flatten().map(|at| self.columns[at].unit());
+        match units.fold(Span(1), Span::max) {
+            // Days begin at another moment in each zone.
+            day if day == DAY => time - DAY,
+            unit => Time(time.0.div_euclid(unit.0) * unit.0),
+        }
+    }
 }
 
 /// A column of a table.
@@ -48,9 +64,17 @@ impl Column {
         self.collation.as_deref().is_some_and(|name| !name.ends_with("_bin") && !name.ends_with("_cs"))
     }
 
+    /// What its times are cut off to.
+    pub fn unit(&self) -> Span {
+        if self.data_type == "date" { DAY } else { Span(1_000_000_000 / 10_i64.pow(self.digits.min(6))) }
+    }
+
     /// Rows can be read in its order, a page after the other: it is compared as its text is.
     fn pages(&self) -> bool {
-        !matches!(self.data_type.as_str(), "float" | "double" | "enum" | "set" | "bit" | "json" | "uuid" | "inet4" | "inet6")
+        !matches!(
+            self.data_type.as_str(),
+            "float" | "double" | "enum" | "set" | "bit" | "json" | "uuid" | "inet4" | "inet6"
+        )
     }
 }
 

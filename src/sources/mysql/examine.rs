@@ -87,11 +87,8 @@ fn of_table(session: &mut Session, table: &Table, relation: &Relation) -> Result
     let name = &table.name;
     let count = text(&session.row(&format!("SELECT COUNT(*) FROM {}", relation.sql), &mut Alone)?, 0)?;
     let key: Vec<&str> = relation.key.iter().map(|at| relation.columns[*at].name.as_str()).collect();
-    let mut remarks = vec![Remark::good(format!(
-        "{name}: {} rows, told apart by {}",
-        count.unwrap_or_default(),
-        key.join(", ")
-    ))];
+    let mut remarks =
+        vec![Remark::good(format!("{name}: {} rows, told apart by {}", count.unwrap_or_default(), key.join(", ")))];
     for column in relation.key.iter().map(|at| &relation.columns[*at]).filter(|column| column.folds()) {
         remarks.push(Remark::warning(format!(
             "{name}: to the database, values of `{}` that differ in case may be one ({}); here, keys are compared letter by \

@@ -96,7 +96,8 @@ impl Poller<'_> {
         self.whole = Some(running.whole);
         let begun = Begun { at: running.now, here };
         for index in 0..self.relations.len() {
-            self.visit(index, Mark { whole: running.whole, bound: 0 }, begun, intake)?;
+            let whole = self.relations[index].kept(running.whole);
+            self.visit(index, Mark { whole, bound: 0 }, begun, intake)?;
         }
         self.prove(&running, intake)
     }

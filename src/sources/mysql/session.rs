@@ -205,11 +205,15 @@ fn code(error: &sqlx::Error) -> u16 {
 /// Why the server did not let us in.
 fn refused(address: &str, error: &sqlx::Error) -> Failure {
     let remedy = match code(error) {
-        1045 | 1698 => ": the password or the user in `url` is wrong, or the server lets this user in from elsewhere only",
+        1045 | 1698 => {
+            ": the password or the user in `url` is wrong, or the server lets this user in from elsewhere only"
+        }
         1044 => ": this user has no right to the database in `url`",
         1049 => ": the database in `url` does not exist",
         1040 | 1203 | 1226 => ": the server has no connection left for us; it is tried again",
-        _ if error.to_string().contains("RSA") => ": this user's password can only be sent over TLS, `?ssl-mode=REQUIRED`",
+        _ if error.to_string().contains("RSA") => {
+            ": this user's password can only be sent over TLS, `?ssl-mode=REQUIRED`"
+        }
         _ => "",
     };
     Failure(format!("the server at {address} refuses the connection ({}){remedy}", message(error)))

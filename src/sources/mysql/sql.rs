@@ -87,11 +87,10 @@ fn least(column: &Column, from: Time, table: &Table) -> String {
         digits => format!("%Y-%m-%d %H:%M:%S%.{}f", if digits > 3 { 6 } else { 3 }),
     };
     let zone = if column.kind == Kind::Moment { chrono_tz::Tz::UTC } else { table.zone };
-    // What a column cannot keep is cut off or rounded.
-    let unit = Span(1_000_000_000 / 10_i64.pow(column.digits.min(6)));
-    let unit = if column.data_type == "date" { Span::seconds(86_400) } else { unit };
+    // What a column cannot keep is cut off.
+    let from = from - column.unit();
     let shown = |later: i64| {
-        let at = from - unit + Span::seconds(later);
+        let at = from + Span::seconds(later);
         DateTime::from_timestamp_nanos(at.0).with_timezone(&zone).format(&format).to_string()
     };
     // Where clocks are set back, later moments show less.

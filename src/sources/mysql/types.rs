@@ -33,9 +33,9 @@ impl Kind {
             "json" => Kind::Json,
             "datetime" => Kind::LocalTime,
             "timestamp" => Kind::Moment,
-            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "vector" | "geometry" | "point"
-            | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
-            | "geomcollection" => Kind::Bytes,
+            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "vector" | "geometry"
+            | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+            | "geometrycollection" | "geomcollection" => Kind::Bytes,
             _ if is_json => Kind::Json,
             _ => Kind::Text,
         }

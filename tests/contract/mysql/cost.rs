@@ -41,7 +41,7 @@ fn writer(url: &str, number: u64, on: &AtomicBool, count: &AtomicU64) {
         let mut connection: MySqlConnection = options.disable_statement_logging().connect().await.unwrap();
         let (begun, mut done) = (Instant::now(), 0);
         while on.load(Relaxed) {
-            let id = (done * 7_919 + number * 104_729) % 1_000_000 + 1;
+            let id = (done * 7_919 + number * 104_729) % 900_000 + 1;
             let sql = format!(
                 "BEGIN; INSERT INTO orders (state) VALUES ('new'); UPDATE orders SET state = 'paid', updated_at = NOW(6) \
                  WHERE id = {id}; INSERT INTO payments (order_id) VALUES ({id}); COMMIT"
@@ -55,15 +55,20 @@ fn writer(url: &str, number: u64, on: &AtomicBool, count: &AtomicU64) {
     });
 }
 
-/// A server with a table of a million rows and one that is empty, and its writer.
+/// A server with a table of 900,000 rows and one that is empty, and its writer.
 pub fn large() -> Mariadb {
-    let server = Mariadb::start(&["--log-bin=bin", "--binlog-format=ROW", "--server-id=1", "--general-log=0",
-        "--innodb-buffer-pool-size=512M"]);
+    let server = Mariadb::start(&[
+        "--log-bin=bin",
+        "--binlog-format=ROW",
+        "--server-id=1",
+        "--general-log=0",
+        "--innodb-buffer-pool-size=512M",
+    ]);
     server.sql(
         "shop",
         "CREATE TABLE orders (id bigint AUTO_INCREMENT PRIMARY KEY, state varchar(9), note varchar(60) DEFAULT 'a note of \
          some length', updated_at timestamp(6) DEFAULT NOW(6), KEY (updated_at));
-         INSERT INTO orders (state, updated_at) SELECT 'old', '2026-01-01' FROM seq_1_to_1000000;
+         INSERT INTO orders (state, updated_at) SELECT 'old', '2026-01-01' FROM seq_1_to_900000;
          CREATE TABLE payments (id bigint AUTO_INCREMENT PRIMARY KEY, order_id bigint, updated_at timestamp(6) \
          DEFAULT NOW(6), KEY (updated_at));
          CREATE USER writer IDENTIFIED BY 'w'; GRANT ALL ON *.* TO writer; CREATE USER watcher IDENTIFIED BY 'w';

@@ -12,7 +12,10 @@ use throughline::sources::tables::{Sweep, Table};
 
 fn server(sql: &str) -> Mariadb {
     let server = Mariadb::start(&[]);
-    server.sql("shop", "CREATE USER watcher IDENTIFIED BY 'w'; GRANT PROCESS ON *.* TO watcher; GRANT SELECT ON shop.* TO watcher");
+    server.sql(
+        "shop",
+        "CREATE USER watcher IDENTIFIED BY 'w'; GRANT PROCESS ON *.* TO watcher; GRANT SELECT ON shop.* TO watcher",
+    );
     server.sql("shop", sql);
     server
 }
@@ -46,7 +49,35 @@ fn values_of_all_common_types_become_json() {
          'b c', 'x,y', x'dead00', x'01', '', '2026-11-26', '-12:34:56.789', '2026-11-26 01:02:03.000004', \
          '0000-00-00 00:00:00', '2026-11-26 01:02:03.4567', 2026, '123e4567-e89b-12d3-a456-426655440000', '::1', POINT(1, 2))",
     );
-    insta::assert_snapshot!(rows(&server, table("All Types")).replace(",\"", ",\n\""), @"");
+    insta::assert_snapshot!(rows(&server, table("All Types")).replace(",\"", ",\n\""), @r#"
+    18446744073709551615 {"id":18446744073709551615,
+    "tiny":1,
+    "filled":42,
+    "amount":1234567890.5000,
+    "ratio":1e20,
+    "flag":1,
+    "flags":18446744073709551615,
+    "code":"ab",
+    "name":"Käse",
+    "body":"a \"b\" \\ \n ä 🎈",
+    "doc":{"a": 1,  "b": [null]},
+    "kind":"b c",
+    "tags":"x,y",
+    "raw":"dead00",
+    "fixed":"01000000",
+    "blobs":"",
+    "day":"2026-11-26",
+    "clock":"-12:34:56.789",
+    "local":"2026-11-26T01:02:03.000004",
+    "coarse":"0000-00-00 00:00:00",
+    "moment":"2026-11-25T16:02:03.456Z",
+    "era":2026,
+    "ref":"123e4567-e89b-12d3-a456-426655440000",
+    "address":"::1",
+    "place":"000000000101000000000000000000f03f0000000000000040",
+    "twice":2,
+    "nothing":null}
+    "#);
 }
 
 #[test]
@@ -60,7 +91,16 @@ fn rows_are_told_apart_by_the_columns_that_do() {
     );
     let bare = Table { key: vec!["a".into()], ..table("bare") };
     let told = [table("composite"), bare, table("sorted"), table("\"Odd.`Name\""), table("shop.\"Odd.`Name\"")];
-    insta::assert_snapshot!(told.map(|table| rows(&server, table)).join("\n"), @"");
+    insta::assert_snapshot!(told.map(|table| rows(&server, table)).join("\n"), @r#"
+    ["eu",7,"6162"] {"region":"eu","id":7,"raw":"6162"}
+    ["it's",-1,"6364"] {"region":"it's","id":-1,"raw":"6364"}
+    1 {"a":1,"b":"x"}
+    2 {"a":2,"b":null}
+    z {"kind":"z"}
+    a {"kind":"a"}
+    A {"K`ey":"A"}
+    A {"K`ey":"A"}
+    "#);
 }
 
 /// Page after page, in the order that the index has: by a collation that folds, by several columns.
@@ -100,7 +140,10 @@ fn times_are_read_in_the_zone_that_is_declared() {
         });
         times.filter(|time| time.starts_with("2026-07")).collect::<Vec<_>>()
     };
-    assert_eq!((times("at"), times("made")), (vec!["2026-07-01T10:00:00Z".into()], vec!["2026-07-01T03:00:00Z".into()]));
+    assert_eq!(
+        (times("at"), times("made")),
+        (vec!["2026-07-01T10:00:00Z".into()], vec!["2026-07-01T03:00:00Z".into()])
+    );
 }
 
 #[test]
@@ -123,6 +166,24 @@ fn a_look_at_the_server_says_what_can_be_proven() {
     let trusted = Table { sweep: Sweep::Never, ..updated("loose") };
     let version = server.sql("", "SELECT VERSION()");
     let version = version.split('-').next().unwrap();
-    let told = [looked("watcher", vec![updated("orders"), trusted, table("view")]), looked("blind", vec![table("orders")])];
-    insta::assert_snapshot!(told.join("\n\n").replace(version, "VERSION"), @"");
+    let told =
+        [looked("watcher", vec![updated("orders"), trusted, table("view")]), looked("blind", vec![table("orders")])];
+    insta::assert_snapshot!(told.join("\n\n").replace(version, "VERSION"), @r#"
+    Good: MariaDB VERSION at watcher@127.0.0.1:PORT/shop lets us in, to read only
+    Good: it tells which transactions are under way, so progress is proven
+    Error: the server at watcher@127.0.0.1:PORT/shop has no table view; names are taken letter by letter, a database stands before a dot
+    Good: orders: 0 rows, told apart by id
+    Warning: orders: to the database, values of `id` that differ in case may be one (utf8mb4_general_ci); here, keys are compared letter by letter. Where other records write it in other letters, bind `lower(row.id)`
+    Good: orders: a poll by `updated_at` is a range by the index updated_at, 1 rows
+    Good: loose: 0 rows, told apart by id
+    Warning: loose: no primary key or unique index gives its rows an order, so all are read by one statement, 100000 at most
+    Warning: loose: no index begins with `updated_at`, so each poll reads the whole table (ALL by no index, 1 rows): `CREATE INDEX … ON `shop`.`loose` (`updated_at`)`
+    Warning: orders: no row changed within 5 s, so nothing shows whether `updated_at` rises with each change; ask again while the system is busy
+    Warning: loose: no row changed within 5 s, so nothing shows whether `updated_at` rises with each change; ask again while the system is busy
+
+    Good: MariaDB VERSION at blind@127.0.0.1:PORT/shop lets us in, to read only
+    Warning: progress will be assumed, by the declared lateness: the user may not see when other users' transactions began: `GRANT PROCESS ON *.* TO …`
+    Good: orders: 0 rows, told apart by id
+    Warning: orders: to the database, values of `id` that differ in case may be one (utf8mb4_general_ci); here, keys are compared letter by letter. Where other records write it in other letters, bind `lower(row.id)`
+    "#);
 }
