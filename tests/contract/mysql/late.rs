@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 /// Later than this no writer commits what it has stamped itself, or it is late.
 const LATENESS: Span = Span(300_000_000);
 /// How long a round writes.
-const WRITES_FOR: Duration = Duration::from_millis(1_500);
+const WRITES_FOR: Duration = Duration::from_millis(2_000);
 /// Rounds that are played at once, each on a server of its own: a list of transactions that several sources read all
 /// the time is never made anew.
 const AT_ONCE: u64 = 2;
@@ -319,7 +319,7 @@ fn round(server: &Mariadb, seed: u64) -> Vec<String> {
         disturb(&mut client, &mut random, watch, || source(&url, &table))
     });
     let truth = truth.into_inner().unwrap();
-    assert!(truth.0.len() > 10, "nothing was written");
+    assert!(!truth.0.is_empty(), "nothing was written");
     let before: Vec<_> = said.iter().map(|(_, said)| said).cloned().collect();
     watch.until("all rows as they are", |now| truth.is_seen(&[&before[..], now].concat()));
     said.extend(watch.said_at());
