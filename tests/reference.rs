@@ -71,6 +71,7 @@ fn the_page_on_change_capture_holds() {
 
 #[test]
 fn the_pages_on_databases_hold() {
+    holds("docs/mysql.md");
     holds("docs/postgres.md");
     holds("docs/sqlite.md");
 }

@@ -14,6 +14,7 @@ pub mod flows;
 mod kafka;
 mod load;
 pub mod moment;
+mod mysql;
 pub mod outputs;
 mod postgres;
 pub mod schema;
@@ -91,6 +92,8 @@ pub enum Tap {
     Postgres(crate::sources::postgres::Options),
     /// The log of changes of a PostgreSQL database.
     Changes(crate::sources::postgres::changes::Options),
+    /// Tables of a MySQL or MariaDB database.
+    MySql(crate::sources::mysql::Options),
     /// Tables of an SQLite database.
     Sqlite(crate::sources::sqlite::Options),
 }
@@ -102,7 +105,7 @@ impl Tap {
         match self {
             Tap::File { path, begins: None } => Some(path),
             Tap::File { begins: Some(_), .. } => None,
-            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::Sqlite(_) => None,
+            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::MySql(_) | Tap::Sqlite(_) => None,
         }
     }
 }

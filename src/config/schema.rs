@@ -50,7 +50,7 @@ pub fn schema() -> Value {
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": "^[\\p{L}\\p{N}_-]+$"},
-                "additionalProperties": {"oneOf": [file(), kafka(), postgres(), changes(), sqlite()]}
+                "additionalProperties": {"oneOf": [file(), kafka(), postgres(), changes(), mysql(), sqlite()]}
             }
         }
     })
@@ -179,6 +179,20 @@ fn postgres() -> Value {
             "url": text(
                 "`postgres://user:password@host:5432/database`; TLS by `?sslmode=verify-full&sslrootcert=FILE`. Better a \
                  variable: `${SHOP_URL}`."
+            ),
+            "capture": choice("How changes are found. Default: poll.", &["poll"])
+        }),
+    )
+}
+
+fn mysql() -> Value {
+    tables(
+        "mysql",
+        &["type", "url", "tables"],
+        json!({
+            "url": text(
+                "`mysql://user:password@host:3306/database`, for MariaDB too; TLS by `?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE`. \
+                 Better a variable: `${SHOP_URL}`."
             ),
             "capture": choice("How changes are found. Default: poll.", &["poll"])
         }),

@@ -4,12 +4,14 @@
 //! follows logs.
 //! [`kafka`] follows topics.
 //! [`live`] is the contract of those that follow a system for as long as it runs.
-//! [`mod@postgres`] and [`mod@sqlite`] read databases; [`tables`] is what polling them has in common.
+//! [`mod@postgres`], [`mod@mysql`] and [`mod@sqlite`] read databases; [`tables`] is what polling them has in common.
 //! What a record means is none of a source's business; extract decodes it.
 
 pub mod file;
+mod json;
 pub mod kafka;
 pub mod live;
+pub mod mysql;
 pub mod postgres;
 pub mod remark;
 pub mod secret;

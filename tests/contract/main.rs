@@ -16,6 +16,7 @@ mod servers;
 mod kafka;
 mod late;
 mod logs;
+mod mysql;
 mod postgres;
 mod postgres_changes;
 mod sqlite;

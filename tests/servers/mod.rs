@@ -8,6 +8,7 @@
 
 pub mod certificates;
 pub mod kafka;
+pub mod mariadb;
 pub mod postgres;
 pub mod proxy;
 

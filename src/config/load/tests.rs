@@ -94,6 +94,11 @@ sources:
         zone: Europe/Berlin
         sweep: 10m
         start: beginning
+  stock:
+    type: mysql
+    url: "mariadb://watcher:${SECRET:-s3cret}@db/stock?ssl-mode=VERIFY_CA&ssl-ca=ca.pem"
+    capture: poll
+    tables: {items: {columns: {time: made_at}, zone: Asia/Tokyo}}
   local:
     type: sqlite
     path: shop.db
@@ -203,8 +208,12 @@ fn what_is_not_said_has_a_default() {
 #[test]
 fn every_option_of_tables_is_read() {
     let config = good(TABLES);
-    let [shop, local] = &config.sources[..] else { panic!("two sources") };
+    let [shop, stock, local] = &config.sources[..] else { panic!("three sources") };
     let (Tap::Postgres(postgres), Tap::Sqlite(sqlite)) = (&shop.tap, &local.tap) else { panic!("tables") };
+    let Tap::MySql(mysql) = &stock.tap else { panic!("tables") };
+    assert_eq!(mysql.url.0, "mariadb://watcher:s3cret@db/stock?ssl-mode=VERIFY_CA&ssl-ca=ca.pem");
+    assert_eq!((mysql.tables[0].time.as_deref(), mysql.tables[0].zone), (Some("made_at"), chrono_tz::Asia::Tokyo));
+    assert!(stock.skips_versions && stock.decoding.key_is_identity);
     assert_eq!(postgres.url.0, "postgres://watcher:s3cret@db:5432/shop");
     assert!(!format!("{config:?}").contains("s3cret"), "secrets are not shown");
     let [orders, customer] = &postgres.tables[..] else { panic!("two tables") };
@@ -240,6 +249,7 @@ sources:
       orders: {columns: {kee: id}, sweep: never, start: 2026-01-01}
       items: {zone: Europe/Berln, sweep: often}
   none: {type: sqlite, path: shop.db, tables: {}}
+  stock: {type: mysql, url: "postgres://me:s3cret@db/stock", capture: changes, tables: {items: {}}}
 "#
     ));
 }

@@ -263,6 +263,7 @@ pub(super) fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceCon
     let start = source.start;
     let tables = match &mut source.tap {
         Tap::Postgres(options) => &mut options.tables,
+        Tap::MySql(options) => &mut options.tables,
         Tap::Sqlite(options) => &mut options.tables,
         Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) => return source,
     };

@@ -3,6 +3,7 @@
 //! Numbers keep their digits, JSON stays JSON, times become RFC 3339, arrays become lists; everything else is text as
 //! PostgreSQL writes it.
 
+pub(super) use crate::sources::json::string;
 use std::collections::HashMap;
 
 /// Domains over domains and arrays in arrays are followed so far.
@@ -121,29 +122,6 @@ impl Kind {
 fn moment(text: &[u8], zone: &[u8]) -> Option<Vec<u8>> {
     let usual = text.len() >= 19 && text[4] == b'-' && text[10] == b' ' && text.last()?.is_ascii_digit();
     usual.then(|| [&text[..10], b"T", &text[11..], zone].concat())
-}
-
-/// Appends text as a JSON string.
-pub(super) fn string(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut plain = 0;
-    for (at, byte) in text.iter().enumerate() {
-        if *byte >= 0x20 && !matches!(byte, b'"' | b'\\') {
-            continue;
-        }
-        out.extend_from_slice(&text[plain..at]);
-        plain = at + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
-        }
-    }
-    out.extend_from_slice(&text[plain..]);
-    out.push(b'"');
 }
 
 /// Appends `{1,NULL,"a b"}` as a list; `None` where it is not written like that.
