@@ -5,14 +5,15 @@ mod probe;
 use super::human::{ERROR, GOOD, WARNING};
 use super::project::Project;
 use crate::config::SourceConfig;
+use crate::extract::told::Piece;
 use crate::extract::{Attributes, Extractor, Record};
 use crate::findings::sentence::{BOLD, DIM, Shown};
-use crate::flow::format::{Decoding, Format};
+use crate::flow::format::Decoding;
 use crate::flow::plan::Plan;
 use crate::model::observation::{Batch, Body, Position};
 use crate::model::time::Time;
 use crate::model::value::Value;
-use crate::sources::file::{Chunk, Cutter, Framing, Located, locate};
+use crate::sources::file::{Chunk, Cutter, Located, locate};
 use anyhow::Context;
 use probe::{Miss, Probe, probes};
 use std::collections::BTreeMap;
@@ -121,7 +122,7 @@ impl<'a> Sample<'a> {
     }
 
     fn take_file(&mut self, part: u32, file: &Located, wanted: usize) -> anyhow::Result<()> {
-        let mut cutter = Cutter::open(&file.path, framing(&self.source.decoding.format), BLOCK_BYTES, &Arc::default())?;
+        let mut cutter = Cutter::open(&file.path, self.source.framing(), BLOCK_BYTES, &Arc::default())?;
         let mut chunk = Chunk::default();
         loop {
             cutter.next(&mut chunk);
@@ -153,9 +154,15 @@ impl<'a> Sample<'a> {
     }
 
     fn ask(&mut self, record: &Record<'_>, place: &str) {
+        for piece in self.extractor.unfold(record) {
+            self.ask_piece(record, piece, place);
+        }
+    }
+
+    fn ask_piece(&mut self, record: &Record<'_>, piece: (u32, Piece<'_>), place: &str) {
         self.records += 1;
         let mut batch = Batch::default();
-        if let Err(why) = self.extractor.record(record, Time::MAX, std::slice::from_mut(&mut batch)) {
+        if let Err(why) = self.extractor.piece(record, piece, Time::MAX, std::slice::from_mut(&mut batch)) {
             self.unreadable.add(format!("{place}: {why}"));
             return;
         }
@@ -258,10 +265,3 @@ fn no_key(value: &Value<'_>) -> Option<&'static str> {
     }
 }
 
-fn framing(format: &Format) -> Framing {
-    match format {
-        Format::Csv { delimiter } => Framing::Csv { delimiter: *delimiter },
-        Format::Document => Framing::Document,
-        Format::Json | Format::Logfmt | Format::Regex(_) | Format::Text => Framing::Lines,
-    }
-}
