@@ -2,8 +2,8 @@
 
 use super::{SourceConfig, Tap, moment};
 use crate::flow::diagnostic::{Diagnostics, Problem};
-use crate::flow::fields::{self, Fields};
 use crate::flow::dialect::Dialect;
+use crate::flow::fields::{self, Fields};
 use crate::flow::format::{Decoding, Format, Lateness, Pacing};
 use crate::flow::plan::{Carries, Clock};
 use crate::flow::yaml::Node;

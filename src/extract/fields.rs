@@ -55,6 +55,13 @@ impl<'a> Fields<'a> {
         Fields { list, whole: None, beside: Vec::new() }
     }
 
+    /// The same, independent of the record.
+    pub fn into_owned(self) -> Fields<'static> {
+        let list = self.list.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        let beside = self.beside.into_iter().map(|(name, value)| (name, value.into_owned())).collect();
+        Fields { list, whole: self.whole.map(Value::into_owned), beside }
+    }
+
     /// Adds a field.
     pub fn push(&mut self, name: Name<'a>, value: Value<'a>) {
         self.list.push((name, value));

@@ -25,8 +25,8 @@ mod place;
 mod pull;
 mod redact;
 mod step;
-pub mod told;
 pub mod time;
+pub mod told;
 pub mod undecodable;
 
 use crate::flow::format::{Decoding, Format};

@@ -4,6 +4,7 @@ use super::Record;
 use super::counts::StepCounts;
 use super::entry;
 use super::keytext::{Digits, dedupe_text, key_text};
+use super::matching::first_element;
 use super::place::{Places, View};
 use super::pull::Pull;
 use super::redact::{Redactions, hashed};
@@ -162,6 +163,8 @@ impl Taking {
                 }
                 (None, None) => return None,
             };
+            // Of a payload that holds several records, the same one may stand elsewhere when it comes again.
+            let element = element.wrapping_sub(first_element(view.record.position));
             Some(if view.element.is_some() { format!("{key}[{element}]") } else { key })
         };
         match given.or_else(own) {

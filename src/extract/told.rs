@@ -52,6 +52,22 @@ impl<'a> Told<'a> {
     }
 }
 
+impl Told<'_> {
+    /// The same, independent of the payload.
+    pub fn into_owned(self) -> Told<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Told {
+            fields: self.fields.into_owned(),
+            time: self.time,
+            key: self.key.map(owned),
+            identity: self.identity,
+            op: self.op,
+            stream: self.stream.map(owned),
+            lines_before: self.lines_before,
+        }
+    }
+}
+
 impl<'a> From<Told<'a>> for Piece<'a> {
     fn from(told: Told<'a>) -> Piece<'a> {
         Piece::Told(Box::new(told))
@@ -93,3 +109,6 @@ impl<'a> Iterator for Unfolded<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

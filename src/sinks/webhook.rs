@@ -4,8 +4,8 @@
 //! POST <url>   Authorization: Bearer <token>   {"findings": [{…}, …]}   ─▶ 2xx: taken
 //! ```
 
-use std::time::Duration;
 use crate::connect::tls;
+use std::time::Duration;
 use ureq::http::{HeaderValue, StatusCode, Uri, header};
 
 /// How long one post may take, from the look-up of the name to the answer.

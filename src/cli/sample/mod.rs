@@ -264,4 +264,3 @@ fn no_key(value: &Value<'_>) -> Option<&'static str> {
         _ => None,
     }
 }
-

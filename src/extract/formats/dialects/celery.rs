@@ -22,7 +22,8 @@ pub(super) fn read<'a>(record: &Record<'a>) -> Result<Vec<Piece<'a>>, Undecodabl
     let value = json::validate(text).map_err(|error| not_json(text, &error))?;
     let headers = record.attributes.headers.iter().map(|(name, value)| ((*name).into(), Value::Text((*value).into())));
     let headers: Headers<'a> = Object(headers.collect());
-    if let Some(message) = Object::lent(value.clone()).filter(|o| o.has("body") && o.has("headers") && o.has("properties"))
+    if let Some(message) =
+        Object::lent(value.clone()).filter(|o| o.has("body") && o.has("headers") && o.has("properties"))
     {
         let body = message.text("body").unwrap_or_default();
         let packed = Object::lent(message.get("properties")).is_some_and(|p| p.text("body_encoding") == Some("base64"));

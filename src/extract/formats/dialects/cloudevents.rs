@@ -24,7 +24,10 @@ pub(super) fn read<'a>(record: &Record<'a>) -> Result<Vec<Piece<'a>>, Undecodabl
         json::validate(text).map_err(|error| crate::extract::formats::not_json(text, &error))?;
         let events = json::elements(text).unwrap_or_default();
         let event = |event| Object::lent(event).ok_or_else(|| unlike("an element of the batch is no object"));
-        return Ok(events.into_iter().map(|one| event(one).and_then(structured).map_or_else(Piece::Bad, Piece::from)).collect());
+        return Ok(events
+            .into_iter()
+            .map(|one| event(one).and_then(structured).map_or_else(Piece::Bad, Piece::from))
+            .collect());
     }
     Ok(vec![structured(Object::read(text)?)?.into()])
 }
@@ -51,7 +54,8 @@ fn structured(mut event: Object<'_>) -> Result<Told<'_>, Undecodable> {
 
 fn binary<'a>(text: &'a str, attributes: &[(&'a str, &'a str)], record: &Record<'a>) -> Told<'a> {
     let lower = |name: &str| Cow::Owned(name.to_ascii_lowercase());
-    let mut event = Object(attributes.iter().map(|(name, value)| (lower(name), Value::Text((*value).into()))).collect());
+    let mut event =
+        Object(attributes.iter().map(|(name, value)| (lower(name), Value::Text((*value).into()))).collect());
     let kind = record.attributes.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     event.0.extend(kind.map(|(_, kind)| ("datacontenttype".into(), Value::Text((*kind).into()))));
     if !text.is_empty() && text != "null" {

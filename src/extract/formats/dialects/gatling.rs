@@ -13,7 +13,8 @@ use std::borrow::Cow;
 
 pub(super) fn read<'a>(record: &Record<'a>) -> Result<Piece<'a>, Undecodable> {
     let line = utf8(record.payload).map_err(|why| Undecodable {
-        detail: "this is no text; Gatling 3.13 and later write a binary log, of which this version reads none".to_owned(),
+        detail: "this is no text; Gatling 3.13 and later write a binary log, of which this version reads none"
+            .to_owned(),
         reason: Reason::InvalidUtf8,
         ..why
     })?;

@@ -14,7 +14,8 @@ use std::borrow::Cow;
 pub(super) fn read<'a>(record: &Record<'a>) -> Result<Vec<Piece<'a>>, Undecodable> {
     let text = utf8(record.payload)?.trim_start_matches('\u{feff}');
     let archive = Object::read(text)?;
-    let log = Object::lent(archive.get("log")).ok_or_else(|| unlike("an HTTP archive has a `log`, and here is none"))?;
+    let log =
+        Object::lent(archive.get("log")).ok_or_else(|| unlike("an HTTP archive has a `log`, and here is none"))?;
     let entries = match log.get("entries") {
         Value::Json(Cow::Borrowed(list)) => json::elements(list),
         _ => None,
@@ -77,9 +78,18 @@ fn entry<'a>(entry: Object<'a>) -> Told<'a> {
 fn body<'c>(content: &'c Object<'_>) -> Cow<'c, str> {
     let text = content.text("text").unwrap_or_default();
     match content.text("encoding") {
-        Some("base64") => base64::decode(text).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default().into(),
+        Some("base64") => {
+            base64::decode(text).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default().into()
+        }
         _ => text.into(),
     }
+}
+
+/// The texts of a list.
+pub(super) fn texts(list: &Value<'_>) -> Vec<String> {
+    let Value::Json(list) = list else { return Vec::new() };
+    let elements = json::elements(list).unwrap_or_default();
+    elements.into_iter().map(|one| one.display().into_owned()).collect()
 }
 
 /// Names and values of a list of objects.

@@ -19,7 +19,10 @@ use std::borrow::Cow;
 pub(super) fn read<'a>(record: &Record<'a>, zone: Tz) -> Result<Vec<Piece<'a>>, Undecodable> {
     let root = xml::read(record.payload)?;
     if !matches!(root.name.as_str(), "testsuites" | "testsuite") {
-        return Err(unlike(format!("a JUnit report begins with <testsuites> or <testsuite>, and this with <{}>", root.name)));
+        return Err(unlike(format!(
+            "a JUnit report begins with <testsuites> or <testsuite>, and this with <{}>",
+            root.name
+        )));
     }
     let mut pieces = Vec::new();
     suite(&root, None, zone, &mut pieces);

@@ -13,6 +13,7 @@ mod har;
 mod jtl;
 mod junit;
 mod k6;
+mod kcat;
 mod newman;
 mod object;
 mod otel;
@@ -55,6 +56,11 @@ impl Reader {
 
     /// The records that a payload holds.
     pub fn read<'a>(&mut self, record: &Record<'a>) -> Unfolded<'a> {
+        if !self.dialect.is_test_result()
+            && let Some(pieces) = kcat::read(self, record)
+        {
+            return Unfolded::many(pieces);
+        }
         match self.pieces(record) {
             Ok(pieces) => pieces,
             Err(why) => Unfolded::one(Piece::Bad(why)),

@@ -21,7 +21,8 @@ use std::cell::Cell;
 pub(super) fn read<'a>(record: &Record<'a>) -> Result<Vec<Piece<'a>>, Undecodable> {
     let text = utf8(record.payload)?.trim_start_matches('\u{feff}');
     let report = Object::read(text)?;
-    let run = Object::lent(report.get("run")).ok_or_else(|| unlike("a report of Newman has a `run`, and here is none"))?;
+    let run =
+        Object::lent(report.get("run")).ok_or_else(|| unlike("a report of Newman has a `run`, and here is none"))?;
     let executions = match run.get("executions") {
         Value::Json(Cow::Borrowed(list)) => json::elements(list),
         _ => None,

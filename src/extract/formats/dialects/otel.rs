@@ -17,13 +17,19 @@ const NAMED: [(&str, &[&str]); 14] = [
     ("operation_name", &["messaging.operation.name"]),
     ("destination", &["messaging.destination.name", "messaging.destination"]),
     ("subscription", &["messaging.destination.subscription.name"]),
-    ("partition", &["messaging.destination.partition.id", "messaging.kafka.destination.partition", "messaging.kafka.partition"]),
+    (
+        "partition",
+        &["messaging.destination.partition.id", "messaging.kafka.destination.partition", "messaging.kafka.partition"],
+    ),
     ("offset", &["messaging.kafka.offset", "messaging.kafka.message.offset"]),
     ("message_id", &["messaging.message.id", "messaging.message_id"]),
     ("message_key", &["messaging.kafka.message.key", "messaging.kafka.message_key"]),
     ("routing_key", &["messaging.rabbitmq.destination.routing_key", "messaging.rabbitmq.routing_key"]),
     ("conversation_id", &["messaging.message.conversation_id", "messaging.conversation_id"]),
-    ("consumer_group", &["messaging.consumer.group.name", "messaging.kafka.consumer.group", "messaging.kafka.consumer_group"]),
+    (
+        "consumer_group",
+        &["messaging.consumer.group.name", "messaging.kafka.consumer.group", "messaging.kafka.consumer_group"],
+    ),
     ("batch_count", &["messaging.batch.message_count"]),
     ("error", &["error.type"]),
 ];
@@ -65,15 +71,19 @@ fn span<'a>(span: &Object<'_>, resource: Value<'static>) -> Piece<'a> {
         return Piece::Passed(start);
     }
     let mut fields: Fields<'a> = Fields::default();
-    for (name, names) in
-        [("trace_id", ["traceId", "trace_id"]), ("span_id", ["spanId", "span_id"]), ("parent_span_id", ["parentSpanId", "parent_span_id"])]
-    {
+    for (name, names) in [
+        ("trace_id", ["traceId", "trace_id"]),
+        ("span_id", ["spanId", "span_id"]),
+        ("parent_span_id", ["parentSpanId", "parent_span_id"]),
+    ] {
         let id = either(names).filter(|id| *id != Value::Text("".into()));
         put(&mut fields, name, id.unwrap_or(Value::Null).into_owned());
     }
     put(&mut fields, "name", span.get("name").into_owned());
     put(&mut fields, "kind", enumerated(&span.get("kind"), &KINDS, "SPAN_KIND_"));
-    let status = Object::of(&span.get("status")).map(|status| status.get("code").into_owned()).unwrap_or(span.get("status").into_owned());
+    let status = Object::of(&span.get("status"))
+        .map(|status| status.get("code").into_owned())
+        .unwrap_or(span.get("status").into_owned());
     put(&mut fields, "status", enumerated(&status, &STATUS, "STATUS_CODE_"));
     if let (Some(start), Some(end)) = (start, end) {
         put(&mut fields, "elapsed", Value::Int(end.since(start).as_millis()));
@@ -95,9 +105,7 @@ fn enumerated(value: &Value<'_>, names: &[&'static str], prefix: &str) -> Value<
             let name = usize::try_from(*number).ok().and_then(|number| names.get(number));
             name.map_or(Value::Null, |name| Value::Text((*name).into()))
         }
-        Value::Text(text) => {
-            Value::Text(text.strip_prefix(prefix).unwrap_or(text).to_ascii_lowercase().into())
-        }
+        Value::Text(text) => Value::Text(text.strip_prefix(prefix).unwrap_or(text).to_ascii_lowercase().into()),
         _ => Value::Null,
     }
 }
@@ -119,11 +127,15 @@ fn typed(value: &Value<'_>) -> Value<'static> {
     let Some((kind, value)) = inner.0.first() else { return Value::Null };
     match (&**kind, value) {
         // 64 bits are text in JSON.
-        ("intValue", number) => spelt(number.borrowed()).map_or(Value::Null, |text| super::sample::number(Cow::Owned(text.into_owned()))),
+        ("intValue", number) => {
+            spelt(number.borrowed()).map_or(Value::Null, |text| super::sample::number(Cow::Owned(text.into_owned())))
+        }
         ("arrayValue", values) => {
             let values = Object::of(values).map(|values| values.get("values")).unwrap_or(Value::Null);
             let Value::Json(list) = &values else { return Value::Null };
-            Value::Json(json::list(json::elements(list).unwrap_or_default().iter().map(|one| json::text(&typed(one)))).into())
+            Value::Json(
+                json::list(json::elements(list).unwrap_or_default().iter().map(|one| json::text(&typed(one)))).into(),
+            )
         }
         ("kvlistValue", values) => Object::of(values).map_or(Value::Null, |values| plain(&values.get("values"))),
         (_, other) => other.clone().into_owned(),

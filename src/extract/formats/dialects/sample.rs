@@ -55,7 +55,8 @@ pub(super) fn url<'a>(url: Cow<'a, str>, fields: &mut Fields<'a>) {
     if url.is_empty() {
         return;
     }
-    let behind_host = url.split_once("://").map_or(&*url, |(_, rest)| rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]));
+    let behind_host =
+        url.split_once("://").map_or(&*url, |(_, rest)| rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]));
     let behind_host = behind_host.split('#').next().unwrap_or_default();
     let (path, query) = behind_host.split_once('?').unwrap_or((behind_host, ""));
     let path = if path.is_empty() { "/" } else { path }.to_owned();
@@ -107,7 +108,10 @@ mod tests {
     #[test]
     fn an_address_is_taken_apart() {
         for (address, expect) in [
-            ("https://shop:8443/orders/7?dry=1&q=a%20b+c#top", r#"{"url":"https://shop:8443/orders/7?dry=1&q=a%20b+c#top","path":"/orders/7","query":{"dry":"1","q":"a b c"}}"#),
+            (
+                "https://shop:8443/orders/7?dry=1&q=a%20b+c#top",
+                r#"{"url":"https://shop:8443/orders/7?dry=1&q=a%20b+c#top","path":"/orders/7","query":{"dry":"1","q":"a b c"}}"#,
+            ),
             ("http://shop", r#"{"url":"http://shop","path":"/"}"#),
             ("http://shop?a=%zz&b", r#"{"url":"http://shop?a=%zz&b","path":"/","query":{"a":"%zz","b":""}}"#),
             ("/orders", r#"{"url":"/orders","path":"/orders"}"#),

@@ -49,7 +49,9 @@ pub(super) fn read(payload: &[u8]) -> Result<Element, Undecodable> {
         let innermost = open.last_mut().expect("what holds the root is never closed");
         match event.map_err(|error| Undecodable::at(Reason::Syntax, end, error.to_string()))? {
             Event::Start(start) if depth <= DEPTH_MAX => open.push(element(&start, here)?),
-            Event::Start(_) => return Err(Undecodable::at(Reason::TooDeep, end, "elements lie too deep in each other")),
+            Event::Start(_) => {
+                return Err(Undecodable::at(Reason::TooDeep, end, "elements lie too deep in each other"));
+            }
             Event::Empty(start) => innermost.children.push(element(&start, here)?),
             Event::End(_) => {
                 let done = open.pop().unwrap_or_default();

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// Documents are read in blocks of so many bytes.
 const BLOCK_BYTES: usize = 64 << 10;
+/// A document that is followed is handed over as one, so it is held as one; `verify` reads larger ones.
+const FOLLOWED_MAX_BYTES: u64 = 256 << 20;
 
 impl Follower<'_> {
     /// Hands a document over once it is whole. One that was changed afterwards is another record.
@@ -68,6 +70,12 @@ fn whole(path: &Path, framing: Framing) -> io::Result<Vec<Chunk>> {
     loop {
         let mut chunk = Chunk::default();
         cutter.next(&mut chunk);
+        if cutter.consumed() > FOLLOWED_MAX_BYTES {
+            let why = format!(
+                "a document that is followed has at most {FOLLOWED_MAX_BYTES} bytes; `verify` reads larger ones"
+            );
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
         let last = chunk.is_last();
         chunks.push(chunk);
         if last {

@@ -203,7 +203,8 @@ impl Follower<'_> {
         pieces.clear();
         let data = &buffer[..filled.count];
         let file = &mut self.files.all[index];
-        let mut splitter = Splitter { framing: self.options.framing, line: file.mark.line, header: file.header.take(), within: false };
+        let mut splitter =
+            Splitter { framing: self.options.framing, line: file.mark.line, header: file.header.take(), within: false };
         let mut front = 0;
         if file.passing {
             let end = memchr::memchr(b'\n', data);

@@ -10,6 +10,8 @@
 
 mod document;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use super::object::{Object, spelt, unlike};
@@ -67,7 +69,9 @@ impl Debezium {
             (true, _) => return Err(unlike("the payload beside the schema is no object")),
         };
         let envelope = message.text("op").is_some()
-            && ["before", "after", "source"].iter().any(|part| matches!(message.get(part), Value::Json(_) | Value::Text(_)));
+            && ["before", "after", "source"]
+                .iter()
+                .any(|part| matches!(message.get(part), Value::Json(_) | Value::Text(_)));
         let declared = &self.declared[..];
         let mut told = if envelope {
             let shape = schema.as_ref().map_or(Shape { before: declared, after: declared }, |schema| Shape {
@@ -143,7 +147,9 @@ fn change<'a>(message: &Object<'a>, shape: &Shape<'_>) -> Result<Told<'a>, Undec
         (Some("r"), true) | (Some("t"), _) => "truncate",
         (Some("r"), false) => "read",
         (Some("m"), _) => "message",
-        (op, _) => return Err(unlike(format!("`{}` is no kind of change that Debezium tells", op.unwrap_or_default()))),
+        (op, _) => {
+            return Err(unlike(format!("`{}` is no kind of change that Debezium tells", op.unwrap_or_default())));
+        }
     };
     let mut told = Told { op: Some(op), time: moment(&source, "").or_else(|| moment(message, "")), ..Told::default() };
     let before = message.get("before");
@@ -177,7 +183,9 @@ fn updated<'a>(message: &Object<'a>) -> Object<'a> {
 /// A row with its values as they are meant.
 fn row<'a>(value: Value<'a>, columns: &[(String, Encoding)], cells: bool) -> Result<Object<'a>, Undecodable> {
     let row = match value {
-        Value::Text(text) => return document::read(&text).ok_or_else(|| unlike("the document in it is no JSON object")),
+        Value::Text(text) => {
+            return document::read(&text).ok_or_else(|| unlike("the document in it is no JSON object"));
+        }
         value => Object::lent(value).ok_or_else(|| unlike("the row in it is no object"))?,
     };
     let meant = row.0.into_iter().filter_map(|(name, value)| {
@@ -217,7 +225,9 @@ fn flattened<'a>(
     let headers = record.attributes.headers.iter().filter(|(name, _)| name.starts_with("__"));
     let mut added = Object(headers.map(|(name, value)| ((*name).into(), json::value(value))).collect());
     added.0.retain(|(_, value)| *value != Value::Null);
-    added.0.extend(record.attributes.headers.iter().map(|(name, value)| ((*name).into(), Value::Text((*value).into()))));
+    added
+        .0
+        .extend(record.attributes.headers.iter().map(|(name, value)| ((*name).into(), Value::Text((*value).into()))));
     let said = |name: &str| spelt(message.get(name)).or_else(|| spelt(added.get(name)));
     let deleted = said("__deleted").is_some_and(|text| text == "true") || message.get("__deleted") == Value::Bool(true);
     let op = match said("__op").as_deref() {
@@ -229,7 +239,8 @@ fn flattened<'a>(
         Some("t") => Some("truncate"),
         _ => None,
     };
-    let time = ["__source_", "__"].iter().find_map(|prefix| moment(&message, prefix).or_else(|| moment(&added, prefix)));
+    let time =
+        ["__source_", "__"].iter().find_map(|prefix| moment(&message, prefix).or_else(|| moment(&added, prefix)));
     let mut fields = Fields::default();
     for (name, value) in message.0 {
         let unavailable = matches!(&value, Value::Text(text) if UNAVAILABLE.contains(&&**text));
