@@ -1,10 +1,11 @@
 //! How a source's records are written: format, time, `parse`, `redact`.
 
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned, nearest};
+use crate::flow::dialect::{DIALECTS, Dialect, ENCODINGS, Encoding};
 use crate::flow::fields::{self, Fields};
 use crate::flow::format::{Decoding, Format, ParseHow, ParseRule};
 use crate::flow::plan::{Path as FieldPath, Root};
-use crate::flow::yaml::Node;
+use crate::flow::yaml::{Entry, Node};
 use crate::model::strftime::TimeFormat;
 use chrono_tz::Tz;
 use regex::Regex;
@@ -20,25 +21,22 @@ pub(super) enum Stamp {
     OwnJson,
 }
 
-/// The formats of records.
-const FORMATS: [(&str, &str); 6] = [
-    ("json", "json"),
-    ("csv", "csv"),
-    ("logfmt", "logfmt"),
-    ("regex", "regex"),
-    ("text", "text"),
-    ("document", "document"),
-];
+/// The formats of records, those of other tools aside.
+const FORMATS: [&str; 6] = ["json", "csv", "logfmt", "regex", "text", "document"];
 
 /// The options of text records. A source of its own clock may leave out the format: it is JSON.
 pub(super) fn read(fields: &Fields<'_>, stamp: Stamp, diagnostics: &Diagnostics<'_>) -> Option<Decoding> {
-    let stamped = stamp != Stamp::Named;
-    let format = if stamp == Stamp::OwnJson || (stamped && !fields.has("format")) {
+    let own_time = stamp != Stamp::Named;
+    let format = if stamp == Stamp::OwnJson || (own_time && !fields.has("format")) {
         Some(Format::Json)
     } else {
         fields.required("format", "say how a record is written: json, csv, logfmt, regex, text or document");
         format(fields, diagnostics)
     };
+    columns_belong(fields, &format, diagnostics);
+    let dialect = if let Some(Format::Dialect(dialect)) = &format { Some(dialect) } else { None };
+    let stamped = own_time || dialect.is_some();
+    let key_is_identity = dialect.is_some_and(Dialect::captures_changes);
     let time = path(fields, "time", diagnostics);
     let time_format = time_format(fields, diagnostics);
     let zone = zone(fields, diagnostics);
@@ -56,7 +54,7 @@ pub(super) fn read(fields: &Fields<'_>, stamp: Stamp, diagnostics: &Diagnostics<
         strict,
         redact,
         stamped,
-        key_is_identity: false,
+        key_is_identity,
     })
 }
 
@@ -89,7 +87,8 @@ fn refining(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> (Vec<ParseRul
 }
 
 fn format(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Option<Format> {
-    let format = fields.choice("format", &FORMATS);
+    let known: Vec<(&str, &str)> = FORMATS.into_iter().chain(DIALECTS).map(|name| (name, name)).collect();
+    let format = fields.choice("format", &known);
     let pattern = fields.text("pattern");
     let delimiter = fields.text("delimiter");
     if let (Some(pattern), Some(format)) = (&pattern, format)
@@ -104,15 +103,24 @@ fn format(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Option<Format> 
         .report(diagnostics);
     }
     if let (Some(delimiter), Some(format)) = (&delimiter, format)
-        && format != "csv"
+        && !matches!(format, "csv" | "jtl")
     {
         Problem::error(
             "wrong-field",
             delimiter.place,
-            format!("`delimiter` belongs to `format: csv`, and this is {format}"),
+            format!("`delimiter` belongs to `format: csv` and `format: jtl`, and this is {format}"),
         )
         .help("remove it")
         .report(diagnostics);
+    }
+    if let Some(dialect) = Dialect::named(format?) {
+        return Some(Format::Dialect(match dialect {
+            Dialect::Debezium { .. } => Dialect::Debezium { columns: columns(fields, diagnostics) },
+            Dialect::Jtl { .. } => {
+                Dialect::Jtl { delimiter: delimiter.map_or(Some(b','), |text| one_byte(&text, diagnostics))? }
+            }
+            other => other,
+        }));
     }
     match format? {
         "json" => Some(Format::Json),
@@ -127,6 +135,33 @@ fn format(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Option<Format> 
             );
             regex(&pattern?, diagnostics).map(Format::Regex)
         }
+    }
+}
+
+/// How columns are encoded of which no schema speaks.
+fn columns(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Vec<(String, Encoding)> {
+    let entries = fields.get("columns").and_then(|node| fields::map(node, "columns", diagnostics));
+    let column = |entry: &Entry| {
+        let text = entry.value.scalar().map(|scalar| scalar.text.as_str()).unwrap_or_default();
+        let encoding = Encoding::declared(text);
+        if encoding.is_none() {
+            Problem::error("unknown-value", entry.value.place, format!("a column is not encoded as `{text}`"))
+                .help(format!("it is one of {ENCODINGS}; columns that are as they seem need not be named"))
+                .report(diagnostics);
+        }
+        Some((entry.key.value.clone(), encoding?))
+    };
+    entries.unwrap_or_default().iter().filter_map(column).collect()
+}
+
+/// `columns` says how Debezium encodes, and nothing of other formats.
+fn columns_belong(fields: &Fields<'_>, format: &Option<Format>, diagnostics: &Diagnostics<'_>) {
+    if let (Some(format), Some(node)) = (format, fields.get("columns"))
+        && !matches!(format, Format::Dialect(Dialect::Debezium { .. }))
+    {
+        Problem::error("wrong-field", node.place, "`columns` belongs to `format: debezium`")
+            .help("remove it")
+            .report(diagnostics);
     }
 }
 

@@ -5,7 +5,7 @@ use super::source::{self, Defaults};
 use super::{SourceConfig, Tap};
 use crate::flow::diagnostic::{Diagnostics, Problem};
 use crate::flow::fields::Fields;
-use crate::flow::format::{Format, Lateness};
+use crate::flow::format::{Decoding, Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::Span;
 use regex::bytes::Regex;
@@ -22,10 +22,12 @@ pub(super) fn config(
     let path = fields.text("path");
     let decoding = decoding::read(fields, Stamp::Named, diagnostics);
     let carries = [("messages", Carries::Messages), ("rows", Carries::Rows), ("lines", Carries::Lines)];
-    let carries = fields.choice("carries", &carries).unwrap_or(Carries::Lines);
+    let carries = fields.choice("carries", &carries);
     // Without a word on it, the lines of one file were stamped by one clock.
     let lateness = Lateness::Span(Span::ZERO);
-    let defaults = Defaults { lateness, carries, clock: Clock::PerPart, resolution: Span::ZERO };
+    let defaults = Defaults { lateness, carries: Carries::Lines, clock: Clock::PerPart, resolution: Span::ZERO };
+    let defaults = defaults.of_dialect(decoding.as_ref().and_then(Decoding::dialect));
+    let defaults = Defaults { carries: carries.unwrap_or(defaults.carries), ..defaults };
     let begins = begins(fields, decoding.as_ref().map(|decoding| &decoding.format), diagnostics);
     let tap = path.map(|path| Tap::File { path: resolved(&path.value, folder), begins });
     source::config(name, tap, decoding, &defaults, fields, diagnostics)
@@ -34,7 +36,7 @@ pub(super) fn config(
 /// What the first line of a record looks like, where records have several lines.
 fn begins(fields: &Fields<'_>, format: Option<&Format>, diagnostics: &Diagnostics<'_>) -> Option<Regex> {
     let text = fields.text("begins")?;
-    if let Some(Format::Csv { .. } | Format::Document) = format {
+    if let Some(Format::Csv { .. } | Format::Document | Format::Dialect(_)) = format {
         Problem::error("wrong-field", text.place, "the records of this format say themselves where they end")
             .help("remove `begins`; it is for lines that belong to the one before, as of a stack trace")
             .report(diagnostics);

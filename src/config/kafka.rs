@@ -4,8 +4,9 @@ use super::decoding::{self, Stamp};
 use super::source::{self, Defaults};
 use super::{SourceConfig, Tap};
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned};
+use crate::flow::dialect::Dialect;
 use crate::flow::fields::Fields;
-use crate::flow::format::{Format, Lateness};
+use crate::flow::format::{Decoding, Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::Span;
 use crate::sources::kafka::{Encoding, Mechanism, Options, Payload, Registry, Secret, Security};
@@ -44,6 +45,13 @@ pub(super) fn config(
     let lateness = Lateness::Span(LATENESS);
     // Each producer stamps its messages by its own clock.
     let defaults = Defaults { lateness, carries: Carries::Messages, clock: Clock::Many, resolution };
+    let dialect = decoding.as_ref().and_then(Decoding::dialect);
+    if let (Some(true), Some(node)) = (dialect.map(Dialect::is_test_result), fields.get("format")) {
+        Problem::error("wrong-field", node.place, "what a test tool found stands in a file, and not in messages")
+            .help("read it with `type: file`")
+            .report(diagnostics);
+    }
+    let defaults = defaults.of_dialect(dialect);
     let options = (|| {
         let (topics, patterns) = topics?;
         Some(Options {
@@ -56,7 +64,7 @@ pub(super) fn config(
             clock_skew: Span::ZERO,
             payload: match schemas {
                 Some(schemas) => schemas?,
-                None if matches!(decoding.as_ref()?.format, Format::Json) => Payload::Json,
+                None if matches!(decoding.as_ref()?.format, Format::Json | Format::Dialect(_)) => Payload::Json,
                 None => Payload::Plain,
             },
         })

@@ -26,6 +26,7 @@ mod variables;
 pub use load::{Loaded, Outline, load};
 
 use crate::flow::SourceInfo;
+use crate::flow::dialect::Dialect;
 use crate::flow::format::{Decoding, Format, Lateness, Pacing};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::{Span, Time};
@@ -116,7 +117,9 @@ impl SourceConfig {
         match self.decoding.format {
             Format::Csv { delimiter } => Framing::Csv { delimiter },
             Format::Document => Framing::Document,
-            Format::Json | Format::Logfmt | Format::Regex(_) | Format::Text => Framing::Lines,
+            Format::Dialect(Dialect::Jtl { delimiter }) => Framing::XmlOrCsv { delimiter },
+            Format::Dialect(ref dialect) if dialect.is_document() => Framing::Document,
+            Format::Json | Format::Logfmt | Format::Regex(_) | Format::Text | Format::Dialect(_) => Framing::Lines,
         }
     }
 
@@ -136,7 +139,7 @@ impl SourceConfig {
             skips_versions: self.skips_versions,
             captures_changes: self.captures_changes,
             has_time: decoding.time.is_some() || decoding.stamped,
-            default_dedupe_is_position: !decoding.key_is_identity,
+            default_dedupe_is_position: !decoding.key_is_identity && !decoding.tells_effects(),
             retention: None,
         }
     }

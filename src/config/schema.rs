@@ -1,5 +1,6 @@
 //! The JSON Schema of the configuration, with which editors complete and explain.
 
+use crate::flow::dialect::{DIALECTS, Dialect, ENCODINGS};
 use serde_json::{Value, json};
 
 /// The schema. A test holds it to what the loader reads.
@@ -104,6 +105,11 @@ fn shared() -> Value {
         "zone": text("The zone of times that name none, such as Europe/Berlin. Default: UTC."),
         "key": path("Where the record's own key stands, in a dump of a keyed system."),
         "op": path("Where the kind of change stands (insert, update, delete), in a dump of a change stream."),
+        "columns": {
+            "description": "Of `format: debezium`, where messages carry no schema: how columns are encoded, by name.",
+            "type": "object",
+            "additionalProperties": text(&format!("One of {ENCODINGS}."))
+        },
         "parse": {
             "description": "Further decoding of parts of a record, in order.",
             "type": "array",
@@ -150,10 +156,10 @@ fn file() -> Value {
             "path": text("A file, or several by a glob; relative to the configuration. Compressed (gzip, zstd) or not."),
             "begins": text("Where records have several lines, as with stack traces: the expression that their first lines match."),
             "format": choice(
-                "How a record is written; `document`: a whole file is one record.",
-                &["json", "csv", "logfmt", "regex", "text", "document"]
+                "How a record is written; `document`: a whole file is one record. The rest are formats of other tools.",
+                &[&["json", "csv", "logfmt", "regex", "text", "document"], &DIALECTS[..]].concat()
             ),
-            "delimiter": text("Of `format: csv`: the character between columns, or `tab`. Default: a comma."),
+            "delimiter": text("Of `format: csv` and `jtl`: the character between columns, or `tab`. Default: a comma."),
             "lateness": {
                 "description": "The longest span from an event's time to its standing in the file, or `end`: in no order \
                                 of time at all. Default: 0.",
@@ -208,7 +214,7 @@ fn sqlite() -> Value {
 fn tables(kind: &str, required: &[&str], own: Value) -> Value {
     let mut schema = source(kind, required, own);
     let Some(properties) = schema["properties"].as_object_mut() else { unreachable!("a source has options") };
-    for foreign in ["pattern", "time", "time_format", "zone", "key", "op"] {
+    for foreign in ["pattern", "time", "time_format", "zone", "key", "op", "columns"] {
         properties.remove(foreign);
     }
     properties.insert(
@@ -272,7 +278,7 @@ fn kafka() -> Value {
             "security": security(),
             "format": choice(
                 "How a message is written. Default: json.",
-                &["json", "logfmt", "regex", "text", "document", "avro", "protobuf"]
+                &[&["json", "logfmt", "regex", "text", "document", "avro", "protobuf"], &of_messages()[..]].concat()
             ),
             "registry": registry(),
             "lateness": duration("The longest span from a message's time to its being visible in the topic. Default: 5s."),
@@ -282,6 +288,12 @@ fn kafka() -> Value {
             )
         }),
     )
+}
+
+/// The formats of other tools that are written to messages.
+fn of_messages() -> Vec<&'static str> {
+    let test_result = |name: &&str| Dialect::named(name).is_some_and(|dialect| dialect.is_test_result());
+    DIALECTS.into_iter().filter(|name| !test_result(name)).collect()
 }
 
 fn registry() -> Value {

@@ -2,6 +2,7 @@
 
 use super::{SourceConfig, Tap, moment};
 use crate::flow::diagnostic::{Diagnostics, Problem};
+use crate::flow::dialect::Dialect;
 use crate::flow::fields::{self, Fields};
 use crate::flow::format::{Decoding, Format, Lateness, Pacing};
 use crate::flow::plan::{Carries, Clock};
@@ -13,6 +14,9 @@ use chrono_tz::Tz;
 /// A time further than this from its neighbours needs to be confirmed, where nothing else is said.
 const JUMP_MAX: Span = Span::seconds(86_400);
 
+/// From a commit to its message, where nothing else is said of a connector.
+const CONNECTOR_LATENESS: Span = Span::seconds(30);
+
 /// What holds for a type of source where its options say nothing.
 pub(super) struct Defaults {
     /// The longest span from an event's time to its being visible.
@@ -23,6 +27,31 @@ pub(super) struct Defaults {
     pub clock: Clock,
     /// The unit its times are rounded to; zero where they are exact.
     pub resolution: Span,
+}
+
+impl Defaults {
+    /// The same where the records are of another tool, which may know better.
+    pub fn of_dialect(self, dialect: Option<&Dialect>) -> Defaults {
+        match dialect {
+            // One database stamped them all, most often to the millisecond, and what has passed through a connector is
+            // late by its pace.
+            Some(Dialect::Debezium { .. }) => Defaults {
+                lateness: Lateness::Span(CONNECTOR_LATENESS),
+                carries: Carries::Rows,
+                clock: Clock::One,
+                resolution: Span(1_000_000),
+            },
+            // A sample is written down when it is complete, and dated when it began; these two say so to the second.
+            Some(Dialect::Newman | Dialect::Junit) => {
+                Defaults { lateness: Lateness::End, resolution: Span::seconds(1), ..self }
+            }
+            Some(dialect) if dialect.is_test_result() => {
+                Defaults { lateness: Lateness::End, resolution: Span(1_000_000), ..self }
+            }
+            Some(_) => Defaults { carries: Carries::Messages, clock: Clock::Many, ..self },
+            None => self,
+        }
+    }
 }
 
 /// The options that all types share; all are asked for, so that what is left is unknown.
@@ -47,6 +76,7 @@ pub(super) fn config(
     let clock = fields.choice("clock", &[("one", Clock::One), ("many", Clock::Many)]).unwrap_or(defaults.clock);
     let start = start(fields, zone, diagnostics).unwrap_or_default();
     let resolution = fields.duration("resolution").map_or(defaults.resolution, |span| span.value);
+    let captures_changes = decoding.as_ref().and_then(Decoding::dialect).is_some_and(Dialect::captures_changes);
     Some(SourceConfig {
         name: name.to_owned(),
         tap: tap?,
@@ -58,7 +88,7 @@ pub(super) fn config(
         clock,
         resolution,
         skips_versions: false,
-        captures_changes: false,
+        captures_changes,
     })
 }
 

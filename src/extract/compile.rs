@@ -7,9 +7,9 @@ use super::json::{Needs, Slot};
 use super::matching::{Candidates, Matcher};
 use super::place::{Place, Places};
 use super::redact::Redactions;
-use super::step::Taking;
+use super::step::{Identity, Taking};
 use super::time::TimeReader;
-use crate::flow::format::Decoding;
+use crate::flow::format::{Decoding, Format};
 use crate::flow::plan::{Condition, Path, Plan, Segment, Step};
 use crate::model::{FlowId, StepId};
 use std::collections::BTreeMap;
@@ -47,7 +47,8 @@ pub(super) fn compile(plans: &[Arc<Plan>], reads: &str, decoding: &Decoding, clo
     let mut places = Places::new(decoding);
     let time = decoding.time.as_ref().map(|path| places.place(path, None));
     let of_record = std::mem::take(&mut places.asked);
-    let identity = decoding.key_is_identity;
+    let by_suffix = matches!(&decoding.format, Format::Dialect(dialect) if dialect.captures_changes());
+    let identity = Identity { of_key: decoding.key_is_identity, by_suffix };
     let (leaves, lists, served) = Default::default();
     let mut compiler = Compiler { places, of_record, leaves, lists, served, identity };
     let takings = steps_of(plans, reads).map(|(at, step)| compiler.step(at, step, &redactions)).collect();
@@ -72,8 +73,7 @@ struct Compiler<'p> {
     served: Vec<Served<'p>>,
     /// What every record is asked for.
     of_record: Vec<Slot>,
-    /// A record's own key tells its effect.
-    identity: bool,
+    identity: Identity,
 }
 
 /// A step that reads the source.

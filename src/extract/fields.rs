@@ -42,6 +42,8 @@ impl Deref for Name<'_> {
 pub struct Fields<'a> {
     list: Vec<(Name<'a>, Value<'a>)>,
     whole: Option<Value<'a>>,
+    /// What stands beside the body, under `meta`.
+    beside: Vec<(&'static str, Value<'a>)>,
 }
 
 impl<'a> Fields<'a> {
@@ -50,7 +52,14 @@ impl<'a> Fields<'a> {
         self.list.clear();
         // An empty list holds nothing of 'a; collecting in place keeps its memory.
         let list = self.list.into_iter().map_while(|_| None).collect();
-        Fields { list, whole: None }
+        Fields { list, whole: None, beside: Vec::new() }
+    }
+
+    /// The same, independent of the record.
+    pub fn into_owned(self) -> Fields<'static> {
+        let list = self.list.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        let beside = self.beside.into_iter().map(|(name, value)| (name, value.into_owned())).collect();
+        Fields { list, whole: self.whole.map(Value::into_owned), beside }
     }
 
     /// Adds a field.
@@ -66,6 +75,18 @@ impl<'a> Fields<'a> {
     /// What the record is as a whole, where that is not the object of its fields.
     pub fn whole(&self) -> Option<&Value<'a>> {
         self.whole.as_ref()
+    }
+
+    /// Adds something that stands beside the body.
+    pub fn push_beside(&mut self, name: &'static str, value: Value<'a>) {
+        self.beside.push((name, value));
+    }
+
+    /// The value at the end of `segments` beside the body.
+    pub fn beside(&self, segments: &[Segment]) -> Value<'_> {
+        let [Segment::Field(name), rest @ ..] = segments else { return Value::Null };
+        let found = self.beside.iter().find(|(n, _)| n == name);
+        found.map_or(Value::Null, |(_, value)| descend(value.borrowed(), rest))
     }
 
     /// The fields, in their order.

@@ -15,6 +15,14 @@ use super::time::TimeReader;
 use crate::model::observation::{Batch, Position};
 use crate::model::time::Time;
 
+/// Elements that `each` tells apart in each record of a payload that holds several.
+const ELEMENTS_OF_A_PIECE: u32 = 1 << 16;
+
+/// The number of the first element that `each` finds in the record that stands there.
+pub(super) fn first_element(of: Position) -> u32 {
+    of.element.wrapping_mul(ELEMENTS_OF_A_PIECE)
+}
+
 /// The steps that read one source, ready to be applied to its records.
 #[derive(Clone, Debug)]
 pub(super) struct Matcher {
@@ -92,6 +100,8 @@ impl Matcher {
         }
         for (each, steps) in &candidates.exploded {
             explodes[*each].elements(view, |view, element| {
+                // A payload that holds several records has numbered them; theirs stand before those of their elements.
+                let element = first_element(moment.position).wrapping_add(element);
                 let moment = Moment { position: Position { element, ..moment.position }, ..moment };
                 applying.leaves.next_element(*each);
                 for (step, test) in steps {

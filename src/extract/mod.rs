@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! payload ─▶ json: one pass to the needed values ─┐
-//!        └─▶ formats, parse: a list of fields ────┴▶ place::View ─▶ time
-//!                                                                └▶ matching: which steps? ─▶ step ─▶ Batch
+//!        ├─▶ formats, parse: a list of fields ────┼▶ place::View ─▶ time
+//!        └─▶ formats of other tools: told ────────┘                └▶ matching: which steps? ─▶ step ─▶ Batch
 //! ```
 //!
 //! An [`Extractor`] serves all steps of all flows that read one source. What it runs is worked out
@@ -26,9 +26,10 @@ mod pull;
 mod redact;
 mod step;
 pub mod time;
+pub mod told;
 pub mod undecodable;
 
-use crate::flow::format::Decoding;
+use crate::flow::format::{Decoding, Format};
 use crate::flow::plan::{Plan, Segment};
 use crate::model::observation::{BATCH_BYTES_MAX, Batch, Position};
 use crate::model::time::Time;
@@ -36,12 +37,14 @@ use crate::model::value::Value;
 use compile::{Compiled, compile};
 pub use counts::{Counts, StepCounts};
 use fields::Fields;
-use formats::Decoder;
+use formats::dialects::Reader;
+use formats::{Decoder, Rule};
 use json::{Case, Fault, Mode, Scanner, What};
 use matching::{Matched, Matcher};
 use place::{Body, Place, Places, View};
 use std::sync::Arc;
 use time::TimeReader;
+use told::{Piece, Told, Unfolded};
 use undecodable::{Reason, Undecodable};
 
 /// A record as its source yields it.
@@ -83,6 +86,8 @@ pub struct Attributes<'a> {
     pub op: Option<&'a str>,
     /// Its headers, in their order; of several with one name the last counts.
     pub headers: &'a [(&'a str, &'a str)],
+    /// What makes its effect unique, where that is not its key.
+    pub identity: Option<&'a str>,
 }
 
 /// What a record turned out to be.
@@ -113,6 +118,8 @@ enum Decode {
     Scan(Scanner),
     /// Any other format, and JSON with `parse` rules.
     Fields { decoder: Box<Decoder>, paths: Vec<Vec<Segment>>, memory: Fields<'static> },
+    /// What another tool writes.
+    Dialect { reader: Box<Reader>, rules: Vec<Rule>, paths: Vec<Vec<Segment>> },
 }
 
 impl Extractor {
@@ -124,11 +131,62 @@ impl Extractor {
         let Compiled { matcher, needs, paths, time } = compile(plans, reads, decoding, clock);
         let decode = if Places::is_scanned(decoding) {
             Decode::Scan(Scanner::new(needs, if decoding.strict { Mode::Strict } else { Mode::Needed }))
+        } else if let Format::Dialect(dialect) = &decoding.format {
+            let rules = decoding.parse.iter().map(Rule::new).collect();
+            Decode::Dialect { reader: Box::new(Reader::new(dialect, decoding.zone)), rules, paths }
         } else {
             let decoder = Box::new(Decoder::new(&decoding.format, &decoding.parse));
             Decode::Fields { decoder, paths, memory: Fields::default() }
         };
         Extractor { decode, matcher, time, stamped: decoding.stamped }
+    }
+
+    /// The records that a payload holds: one, but for the formats of other tools.
+    #[inline]
+    pub fn unfold<'a>(&mut self, record: &Record<'a>) -> Unfolded<'a> {
+        match &mut self.decode {
+            Decode::Scan(_) | Decode::Fields { .. } => Unfolded::one(Piece::Whole),
+            Decode::Dialect { reader, .. } => reader.read(record),
+        }
+    }
+
+    /// Puts the observations of a piece of the record's payload into the batches, as [`Extractor::record`] does.
+    pub fn piece(
+        &mut self,
+        record: &Record<'_>,
+        (number, piece): (u32, Piece<'_>),
+        latest: Time,
+        batches: &mut [Batch],
+    ) -> Result<Extracted, Undecodable> {
+        let told = match piece {
+            Piece::Whole => return self.record(record, latest, batches),
+            Piece::Bad(why) => return Err(why),
+            Piece::Passed(time) => {
+                let time = time.map_or(Ok(None), |time| sane(time, latest))?;
+                return Ok(Extracted { time, matched: 0, left_out: false });
+            }
+            Piece::Told(told) => told,
+        };
+        let Decode::Dialect { rules, paths, .. } = &mut self.decode else {
+            unreachable!("only formats of other tools tell records");
+        };
+        let Told { mut fields, time, key, identity, op, stream, lines_before } = *told;
+        rules.iter_mut().for_each(|rule| rule.apply(&mut fields));
+        let source = record.attributes;
+        let attributes = Attributes {
+            stream: stream.as_deref().or(source.stream),
+            key: key.as_deref().or(source.key),
+            time: time.or(source.time),
+            op: op.or(source.op),
+            headers: source.headers,
+            identity: identity.as_deref().or(source.identity),
+        };
+        let offset = record.position.offset + lines_before;
+        let position = Position { offset, element: number, ..record.position };
+        let record = Record { attributes, position, ..*record };
+        let view = View { record: &record, body: Body::Fields { fields: &fields, paths }, element: None };
+        let time = time_of((self.time.as_ref(), self.stamped), &view, &mut self.matcher.clock, latest)?;
+        extracted(&mut self.matcher, &view, Case::Open, time, latest, batches)
     }
 
     /// Puts the observations of a record into the batches, one a plan; nothing, where it cannot be read. A time
@@ -156,6 +214,7 @@ impl Extractor {
                 *memory = fields.recycle();
                 result
             }
+            Decode::Dialect { .. } => unreachable!("what another tool writes is unfolded"),
         }
     }
 
@@ -165,6 +224,7 @@ impl Extractor {
         match &mut self.decode {
             Decode::Scan(_) => Ok(()),
             Decode::Fields { decoder, .. } => decoder.header(payload),
+            Decode::Dialect { reader, .. } => reader.header(payload),
         }
     }
 

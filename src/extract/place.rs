@@ -24,6 +24,8 @@ pub(super) enum Place {
     Header(Option<String>),
     /// What is known about the record.
     Meta(Meta),
+    /// What its format tells beside the body.
+    Beside(Vec<Segment>),
     /// Nothing that this source has.
     Nothing,
 }
@@ -83,6 +85,10 @@ impl<'a> View<'a> {
             },
             Place::Header(name) => self.header(name.as_deref()),
             Place::Meta(meta) => self.meta(*meta),
+            Place::Beside(segments) => match self.body {
+                Body::Fields { fields, .. } => fields.beside(segments),
+                Body::Json(_) => Value::Null,
+            },
             Place::Nothing => Value::Null,
         }
     }
@@ -204,7 +210,11 @@ impl<'d> Places<'d> {
                 let body = self.decoding.op.as_ref().map(|op| self.slot(&[&op.segments[..], &path.segments].concat()));
                 if path.segments.is_empty() || body.is_some() { Place::Op(body) } else { Place::Nothing }
             }
-            Root::Meta => meta(&path.segments).map_or(Place::Nothing, Place::Meta),
+            Root::Meta => match (meta(&path.segments), &self.decoding.format) {
+                (Some(meta), _) => Place::Meta(meta),
+                (None, Format::Dialect(_)) => Place::Beside(path.segments.clone()),
+                (None, _) => Place::Nothing,
+            },
             Root::Headers => header(&path.segments),
         }
     }

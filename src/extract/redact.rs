@@ -40,6 +40,11 @@ impl Redactions {
         Redactions { paths: decoding.redact.clone(), key: decoding.key.clone(), op: decoding.op.clone() }
     }
 
+    /// Whether anything is.
+    pub fn any(&self) -> bool {
+        !self.paths.is_empty()
+    }
+
     /// What is redacted at a path of a step; `each` is what the step takes apart.
     pub fn of(&self, path: &Path, each: Option<&Path>) -> Redact {
         let mut places = vec![self.absolute(path, each)];

@@ -4,9 +4,10 @@ use super::Record;
 use super::counts::StepCounts;
 use super::entry;
 use super::keytext::{Digits, dedupe_text, key_text};
+use super::matching::first_element;
 use super::place::{Places, View};
 use super::pull::Pull;
-use super::redact::Redactions;
+use super::redact::{Redactions, hashed};
 use super::time::TimeReader;
 use crate::flow::plan::{EntryPattern, Expr, Path, Root, Step};
 use crate::model::json;
@@ -15,6 +16,15 @@ use crate::model::observation::{Batch, Dedupe, Draft, Position};
 use crate::model::time::Time;
 use crate::model::value::Value;
 use crate::model::{FlowId, KeyId, StepId};
+
+/// How the records of a source are known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    /// A record's own key tells its effect.
+    pub of_key: bool,
+    /// The name of a part may be told without what stands before it.
+    pub by_suffix: bool,
+}
 
 /// A step, ready to be applied.
 #[derive(Clone, Debug)]
@@ -25,6 +35,8 @@ pub(super) struct Taking {
     pub step: StepId,
     /// The part of the source that it reads: of a recording, the name of the file.
     select: Option<String>,
+    /// The part may be named without what stands before it: `orders` for `shop.public.orders`.
+    by_suffix: bool,
     /// The flow's own key first.
     pub keys: Vec<(KeyId, Pull)>,
     pub keep: Vec<Pull>,
@@ -33,6 +45,8 @@ pub(super) struct Taking {
     own_key: Option<Pull>,
     /// The index in `keys` that reads the same path as `dedupe`.
     dedupe_key: Option<usize>,
+    /// Something of the source is redacted, and an identity might show it.
+    veils_identity: bool,
     pub time: Option<Pull>,
     pub entry: Option<(EntryPattern, Pull)>,
 }
@@ -45,7 +59,7 @@ impl Taking {
         each: Option<usize>,
         places: &mut Places<'_>,
         redactions: &Redactions,
-        identity: bool,
+        Identity { of_key, by_suffix }: Identity,
     ) -> Taking {
         let mut pull = |expr: &Expr| Pull::new(expr, step, each, places, redactions);
         let exprs = step.keys.iter().flat_map(|(name, exprs)| exprs.iter().map(|expr| (*name, expr)));
@@ -53,7 +67,7 @@ impl Taking {
         let own_path = Path { root: Root::Key, segments: Vec::new() };
         let told_by = match &step.dedupe_by {
             Some(Expr::Path(path)) => Some(path),
-            None if identity && each.is_none() => Some(&own_path),
+            None if of_key && each.is_none() => Some(&own_path),
             _ => None,
         };
         let dedupe_key =
@@ -64,11 +78,13 @@ impl Taking {
             flow,
             step: id,
             select: step.select.clone(),
+            by_suffix,
             keys: exprs.iter().map(|(name, expr)| (*name, pull(expr))).collect(),
             keep: step.keep.iter().map(|(_, expr)| pull(expr)).collect(),
             dedupe: step.dedupe_by.as_ref().map(&mut pull),
-            own_key: identity.then(|| pull(&own_key)),
+            own_key: of_key.then(|| pull(&own_key)),
             dedupe_key,
+            veils_identity: redactions.any(),
             time: step.time.as_ref().map(&mut pull),
             entry: step.entry.as_ref().map(|pattern| (pattern.clone(), pull(&own_key))),
         }
@@ -77,7 +93,9 @@ impl Taking {
     /// Whether the step reads records of this part of the source.
     #[inline]
     pub fn reads(&self, record: &Record<'_>) -> bool {
-        self.select.as_ref().is_none_or(|select| select == record.stream())
+        let Some(select) = &self.select else { return true };
+        let stream = record.stream();
+        select == stream || (self.by_suffix && stream.strip_suffix(&**select).is_some_and(|rest| rest.ends_with('.')))
     }
 
     /// The observation's time: the step's own, where it has one. `None` where that cannot be read, or
@@ -126,7 +144,8 @@ impl Taking {
     /// Writes what makes the effect unique. Where that is a key's value, it is not stored twice.
     #[inline]
     fn dedupe(&self, view: &View<'_>, of_key: Option<u32>, element: u32, draft: &mut Draft<'_>, errors: &mut u64) {
-        if let Some(index) = of_key {
+        let identity = view.record.attributes.identity;
+        if let (Some(index), None) = (of_key, identity.filter(|_| self.dedupe.is_none())) {
             return draft.body(Dedupe::Key(index));
         }
         let mut digits = Digits::default();
@@ -135,9 +154,17 @@ impl Taking {
             Some(pull.veiled(dedupe_text(&value, &mut digits)?).into_owned())
         });
         let own = || {
-            let pull = self.own_key.as_ref()?;
-            let value = pull.value(view, &mut 0);
-            let key = pull.veiled(dedupe_text(&value, &mut digits)?).into_owned();
+            let key = match (identity, &self.own_key) {
+                (Some(identity), _) if self.veils_identity => hashed(identity),
+                (Some(identity), _) => identity.to_owned(),
+                (None, Some(pull)) => {
+                    let value = pull.value(view, &mut 0);
+                    pull.veiled(dedupe_text(&value, &mut digits)?).into_owned()
+                }
+                (None, None) => return None,
+            };
+            // Of a payload that holds several records, the same one may stand elsewhere when it comes again.
+            let element = element.wrapping_sub(first_element(view.record.position));
             Some(if view.element.is_some() { format!("{key}[{element}]") } else { key })
         };
         match given.or_else(own) {

@@ -485,7 +485,8 @@ fn a_row_of_a_captured_table_has_its_own_key_as_well() {
     let decoding = Decoding { time: None, stamped: true, key_is_identity: true, ..lines() };
     let mut extractor = Extractor::new(slice::from_ref(&plan), "events", &decoding);
     let mut told = |stream, op, key, payload: &str| {
-        let attributes = Attributes { stream: Some(stream), key, op: Some(op), time: Some(Time(1)), headers: &[] };
+        let attributes =
+            Attributes { stream: Some(stream), key, op: Some(op), time: Some(Time(1)), ..Attributes::default() };
         let position = Position { part: 0, offset: 7, element: 0 };
         let record = Record { payload: payload.as_bytes(), position, ingest: Time(1), part: stream, attributes };
         let mut batch = Batch::default();

@@ -1,6 +1,7 @@
 //! How the records of a source are decoded: format, time, `parse`, `redact`. The configuration fills
 //! it in, extract runs it.
 
+use super::dialect::Dialect;
 use super::plan::Path;
 use crate::model::time::Span;
 
@@ -31,6 +32,18 @@ pub struct Decoding {
     pub key_is_identity: bool,
 }
 
+impl Decoding {
+    /// What another tool writes, where it is that.
+    pub fn dialect(&self) -> Option<&Dialect> {
+        if let Format::Dialect(dialect) = &self.format { Some(dialect) } else { None }
+    }
+
+    /// Records say themselves which effect they are.
+    pub fn tells_effects(&self) -> bool {
+        matches!(self.dialect(), Some(Dialect::CloudEvents | Dialect::Celery | Dialect::OtelMessaging))
+    }
+}
+
 /// The format of a record.
 #[derive(Clone, Debug)]
 pub enum Format {
@@ -49,6 +62,8 @@ pub enum Format {
     Text,
     /// A whole file is one record: JSON where it is, else text.
     Document,
+    /// What another tool writes.
+    Dialect(Dialect),
 }
 
 /// One rule of `parse`. Where its text is absent, or is not what the rule expects, the record stays as it is.

@@ -15,6 +15,7 @@ mod condition;
 pub mod descend;
 mod describe;
 pub mod diagnostic;
+pub mod dialect;
 mod draft;
 pub mod expression;
 pub mod fields;

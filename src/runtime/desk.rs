@@ -187,14 +187,17 @@ impl<'s, 'r> Desk<'s, 'r> {
             let payload = chunk.bytes(at);
             let position = Position { part: index as u32, offset: at.line, element: 0 };
             let record = Record { payload, position, ingest, part: &file.name, attributes: Attributes::default() };
-            let before = portion.batch.entries().len();
-            let extracted = match &header {
-                Ok(()) => extractor.record(&record, latest, slice::from_mut(&mut portion.batch)),
-                Err(why) => Err(why.clone()),
-            };
-            match extracted {
-                Ok(extracted) => mark(portion, extracted, before, self.shelf.window),
-                Err(why) => undecodable(portion, at.line, &why, payload, shown),
+            if let Err(why) = &header {
+                undecodable(portion, at.line, why, payload, shown);
+                continue;
+            }
+            for piece in extractor.unfold(&record) {
+                let before = portion.batch.entries().len();
+                let line = at.line + piece.1.lines_before();
+                match extractor.piece(&record, piece, latest, slice::from_mut(&mut portion.batch)) {
+                    Ok(extracted) => mark(portion, extracted, before, self.shelf.window),
+                    Err(why) => undecodable(portion, line, &why, payload, shown),
+                }
             }
         }
         for problem in problems {

@@ -5,15 +5,16 @@ mod probe;
 use super::human::{ERROR, GOOD, WARNING};
 use super::project::Project;
 use crate::config::SourceConfig;
+use crate::extract::told::Piece;
 use crate::extract::{Attributes, Extractor, Record};
 use crate::findings::sentence::{BOLD, DIM, Shown};
-use crate::flow::format::{Decoding, Format};
+use crate::flow::format::Decoding;
 use crate::flow::plan::Plan;
 use crate::model::observation::{Batch, Body, Position};
 use crate::model::time::{Span, Time};
 use crate::model::value::Value;
 use crate::runtime::live::{self, Sampled};
-use crate::sources::file::{Chunk, Cutter, Framing, Located, locate};
+use crate::sources::file::{Chunk, Cutter, Located, locate};
 use anyhow::Context;
 use probe::{Miss, Probe, probes};
 use std::collections::BTreeMap;
@@ -149,7 +150,7 @@ impl<'a> Sample<'a> {
     }
 
     fn take_file(&mut self, part: u32, file: &Located, wanted: usize) -> anyhow::Result<()> {
-        let mut cutter = Cutter::open(&file.path, framing(&self.source.decoding.format), BLOCK_BYTES, &Arc::default())?;
+        let mut cutter = Cutter::open(&file.path, self.source.framing(), BLOCK_BYTES, &Arc::default())?;
         let mut chunk = Chunk::default();
         loop {
             cutter.next(&mut chunk);
@@ -181,9 +182,15 @@ impl<'a> Sample<'a> {
     }
 
     fn ask(&mut self, record: &Record<'_>, place: &str) {
+        for piece in self.extractor.unfold(record) {
+            self.ask_piece(record, piece, place);
+        }
+    }
+
+    fn ask_piece(&mut self, record: &Record<'_>, piece: (u32, Piece<'_>), place: &str) {
         self.records += 1;
         let mut batch = Batch::default();
-        if let Err(why) = self.extractor.record(record, Time::MAX, std::slice::from_mut(&mut batch)) {
+        if let Err(why) = self.extractor.piece(record, piece, Time::MAX, std::slice::from_mut(&mut batch)) {
             self.unreadable.add(format!("{place}: {why}"));
             return;
         }
@@ -293,13 +300,5 @@ fn no_key(value: &Value<'_>) -> Option<&'static str> {
         Value::Bool(_) => Some("it is true or false"),
         Value::Json(text) if text.starts_with('{') => Some("it is an object"),
         _ => None,
-    }
-}
-
-fn framing(format: &Format) -> Framing {
-    match format {
-        Format::Csv { delimiter } => Framing::Csv { delimiter: *delimiter },
-        Format::Document => Framing::Document,
-        Format::Json | Format::Logfmt | Format::Regex(_) | Format::Text => Framing::Lines,
     }
 }

@@ -10,6 +10,8 @@ use crate::sources::live::Start;
 use crate::sources::tables::{Common, Sweep};
 use std::fmt::Write;
 
+mod formats;
+
 /// A folder with a flow, so that `flows:` can be right.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -341,7 +343,7 @@ fn a_missing_file_is_named() {
 #[test]
 fn the_schema_knows_what_the_loader_reads() {
     let schema = schema::schema();
-    let documents = [FULL, KAFKA, TABLES, crate::config::changes::tests::FULL].map(json);
+    let documents = [FULL, KAFKA, TABLES, formats::FULL, crate::config::changes::tests::FULL].map(json);
     documents.iter().for_each(|document| jsonschema::validate(&schema, document).unwrap());
     let types = schema["properties"]["sources"]["additionalProperties"]["oneOf"].as_array().unwrap();
     let used = |option: &str| {

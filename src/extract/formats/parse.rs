@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 /// One rule, ready to run.
 #[derive(Clone, Debug)]
-pub(super) struct Rule {
+pub(in crate::extract) struct Rule {
     from: Vec<Segment>,
     how: How,
     into: Vec<Segment>,

@@ -246,18 +246,21 @@ impl Intake for Desk {
         let now = self.now();
         let position = Position { part: record.part, offset: record.offset, element: 0 };
         let Record { stream, key, time, op, headers, .. } = record;
-        let attributes = Attributes { stream, key, time, op, headers };
-        let part = &self.names[record.part as usize];
-        let read = extract::Record { payload: record.payload, position, ingest: now, part, attributes };
-        match self.extractor.record(&read, now + self.latest_skew, &mut self.batches) {
-            Ok(extracted) => {
-                self.status.record(extracted.matched > 0);
-                if extracted.left_out && self.undecodable_is_gap {
-                    self.claim(Claims::hole);
+        let attributes = Attributes { stream, key, time, op, headers, identity: None };
+        let read = extract::Record { payload: record.payload, position, ingest: now, part: "", attributes };
+        for piece in self.extractor.unfold(&read) {
+            let offset = record.offset + piece.1.lines_before();
+            let read = extract::Record { part: &self.names[record.part as usize], ..read };
+            match self.extractor.piece(&read, piece, now + self.latest_skew, &mut self.batches) {
+                Ok(extracted) => {
+                    self.status.record(extracted.matched > 0);
+                    if extracted.left_out && self.undecodable_is_gap {
+                        self.claim(Claims::hole);
+                    }
+                    extracted.time.into_iter().for_each(|time| self.claim(|claims| claims.record(time)));
                 }
-                extracted.time.into_iter().for_each(|time| self.claim(|claims| claims.record(time)));
+                Err(why) => self.undecodable(record.part, offset, why.reason.name(), &why.detail),
             }
-            Err(why) => self.undecodable(record.part, record.offset, why.reason.name(), &why.detail),
         }
     }
 

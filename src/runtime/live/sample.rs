@@ -108,7 +108,7 @@ impl Intake for Taste<'_> {
         if self.wants(record.stream.unwrap_or(&name)) {
             let Record { part, offset, payload, stream, key, time, op, headers } = record;
             let position = Position { part, offset, element: 0 };
-            let attributes = Attributes { stream, key, time, op, headers };
+            let attributes = Attributes { stream, key, time, op, headers, identity: None };
             let sampled = extract::Record { payload, position, ingest: now(), part: &name, attributes };
             (self.each)(Sampled::Record(sampled));
         }

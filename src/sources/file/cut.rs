@@ -173,7 +173,9 @@ impl Cutter {
             self.failure = failure;
             let ends_line = match self.splitter.framing {
                 Framing::Document => None,
-                Framing::Lines | Framing::Csv { .. } => memchr::memchr(b'\n', &chunk.data[..count]),
+                Framing::Lines | Framing::Csv { .. } | Framing::XmlOrCsv { .. } => {
+                    memchr::memchr(b'\n', &chunk.data[..count])
+                }
             };
             length += ends_line.unwrap_or(count);
             if let Some(end) = ends_line {

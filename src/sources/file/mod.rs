@@ -9,6 +9,7 @@
 
 mod cut;
 mod cut_csv;
+mod cut_xml;
 pub mod follow;
 mod locate;
 mod open;

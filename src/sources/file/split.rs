@@ -1,6 +1,7 @@
 //! Splits bytes into records, wherever the bytes come from.
 
 use super::cut_csv::{self, CsvRecord};
+use super::cut_xml::{self, XmlPiece};
 use std::sync::Arc;
 
 /// A longer record is passed over as undecodable and not held in memory.
@@ -22,6 +23,19 @@ pub enum Framing {
     },
     /// The whole file is one.
     Document,
+    /// What stands within the outermost element of an XML document, an element each; a file that does not begin with `<`
+    /// is CSV.
+    XmlOrCsv {
+        /// Between columns.
+        delimiter: u8,
+    },
+}
+
+impl Framing {
+    /// A file is read once it is whole, since what its records are follows from all of it.
+    pub fn is_document(self) -> bool {
+        matches!(self, Framing::Document | Framing::XmlOrCsv { .. })
+    }
 }
 
 /// Where a record stands among the bytes at hand, and in its file.
@@ -106,11 +120,13 @@ pub(super) struct Splitter {
     pub(super) line: u64,
     /// The record that names the columns, once it has been read.
     pub(super) header: Option<Arc<[u8]>>,
+    /// Of XML: the outermost element is open.
+    pub(super) within: bool,
 }
 
 impl Splitter {
     pub(super) fn new(framing: Framing) -> Splitter {
-        Splitter { framing, line: 1, header: None }
+        Splitter { framing, line: 1, header: None, within: false }
     }
 
     /// Splits what is there and says how many bytes that took.
@@ -123,6 +139,48 @@ impl Splitter {
                 data.len()
             }
             Framing::Document => 0,
+            Framing::XmlOrCsv { delimiter } => {
+                let begins = || data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<');
+                if self.within || (self.header.is_none() && begins()) {
+                    self.split_xml(data, behind, pieces)
+                } else {
+                    self.split_csv(data, delimiter, behind, pieces)
+                }
+            }
+        }
+    }
+
+    /// What stands between the elements is passed over, and so is what follows the outermost one.
+    fn split_xml(&mut self, data: &[u8], behind: Behind, pieces: &mut Pieces) -> usize {
+        let mut start = 0;
+        loop {
+            let rest = &data[start..];
+            let (length, what) = match cut_xml::next(rest, self.within) {
+                Some(found) => found,
+                None if behind == Behind::Nothing => {
+                    if !rest.trim_ascii().is_empty() {
+                        pieces.push_problem(self.line, "truncated", "the file ends within an element".into(), rest);
+                    }
+                    return data.len();
+                }
+                None => return start,
+            };
+            let end = start + length;
+            let lines = memchr::memchr_iter(b'\n', &data[start..end]).count() as u64;
+            match what {
+                XmlPiece::Opens => self.within = true,
+                XmlPiece::Closes => self.within = false,
+                XmlPiece::Element => pieces.push_line(data, start, end, self.line),
+                XmlPiece::Broken => {
+                    pieces.push_problem(self.line, "syntax", "this is no well-formed XML".into(), &data[start..end]);
+                }
+                XmlPiece::Other => {}
+            }
+            self.line += lines;
+            start = end;
+            if start == data.len() {
+                return start;
+            }
         }
     }
 

@@ -51,6 +51,7 @@ fn framing_code(framing: Framing) -> u16 {
         Framing::Lines => 0,
         Framing::Document => 1,
         Framing::Csv { delimiter } => 2 + u16::from(delimiter),
+        Framing::XmlOrCsv { delimiter } => 258 + u16::from(delimiter),
     }
 }
 

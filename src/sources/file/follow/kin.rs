@@ -23,7 +23,7 @@ impl Follower<'_> {
     /// Decides what the files are of which nothing has been read.
     pub(super) fn relate(&mut self, at: Time, intake: &mut dyn Intake) {
         self.undecided = false;
-        if self.options.framing == Framing::Document {
+        if self.options.framing.is_document() {
             return;
         }
         self.check_copies();

@@ -96,7 +96,7 @@ impl Follower<'_> {
         let file = &mut self.files.all[index];
         let stamp = Stamp::of(metadata);
         let trusted = match self.options.framing {
-            Framing::Document => file.counts() || file.read == Some(stamp),
+            Framing::Document | Framing::XmlOrCsv { .. } => file.counts() || file.read == Some(stamp),
             Framing::Lines | Framing::Csv { .. } => {
                 let unchanged = file.stamp == stamp || file.read == Some(stamp);
                 file.counts() && (file.path == path || unchanged || !file.is_done(before))
@@ -111,7 +111,7 @@ impl Follower<'_> {
     /// Takes in a known file.
     fn recognize(&mut self, index: usize, path: PathBuf, metadata: &Metadata, at: Time) {
         let before = self.looked.unwrap_or(Time::MIN);
-        let is_document = self.options.framing == Framing::Document;
+        let is_document = self.options.framing.is_document();
         let file = &mut self.files.all[index];
         if !file.counts() {
             (file.whole, file.ended) = (before, before);
@@ -158,7 +158,7 @@ impl Follower<'_> {
 
     /// Looks for the files that no longer match; the paths at which those stood that were renamed.
     fn miss(&mut self, listed: &HashSet<Id>, folders: &mut Folders, at: Time) -> BTreeSet<PathBuf> {
-        let is_document = self.options.framing == Framing::Document;
+        let is_document = self.options.framing.is_document();
         let (mut rotated, looked) = (BTreeSet::new(), self.looked);
         for index in 0..self.files.all.len() {
             let file = &mut self.files.all[index];
@@ -199,7 +199,7 @@ impl Follower<'_> {
     /// stands beside them, under a name that nobody knows, and was written to after the last one that is known, or
     /// after the last look where none is.
     fn suspect_another(&mut self, path: &Path, folders: &mut Folders, intake: &mut dyn Intake) {
-        if self.options.framing == Framing::Document {
+        if self.options.framing.is_document() {
             return;
         }
         let known = self.known();
@@ -262,7 +262,7 @@ impl Follower<'_> {
     /// may well be empty, if there is one.
     fn suspect_nothing_there(&mut self) {
         let path = &self.options.path;
-        let may_be_empty = self.options.framing == Framing::Document && {
+        let may_be_empty = self.options.framing.is_document() && {
             let folder = locate::fixed_folder(path);
             folder.as_os_str().is_empty() || folder.is_dir()
         };

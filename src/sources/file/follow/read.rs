@@ -55,7 +55,7 @@ impl Follower<'_> {
         if !file.is_intact() {
             return Ok(Reached::End);
         }
-        if self.options.framing == Framing::Document {
+        if self.options.framing.is_document() {
             return self.read_document(index, at, intake).map(|()| Reached::End);
         }
         let is_unknown = file.mark == Mark::START && !file.decided;
@@ -203,7 +203,8 @@ impl Follower<'_> {
         pieces.clear();
         let data = &buffer[..filled.count];
         let file = &mut self.files.all[index];
-        let mut splitter = Splitter { framing: self.options.framing, line: file.mark.line, header: file.header.take() };
+        let mut splitter =
+            Splitter { framing: self.options.framing, line: file.mark.line, header: file.header.take(), within: false };
         let mut front = 0;
         if file.passing {
             let end = memchr::memchr(b'\n', data);
@@ -296,7 +297,7 @@ impl File {
     fn behind(&self, options: &Options, ends: bool, packed: bool, at: Time) -> Behind {
         let waited = match options.framing {
             Framing::Csv { .. } => self.held.is_some_and(|since| at.since(since) >= QUOTE_MAX_WAIT),
-            Framing::Lines | Framing::Document => at.since(self.changed) >= SETTLE,
+            Framing::Lines | Framing::Document | Framing::XmlOrCsv { .. } => at.since(self.changed) >= SETTLE,
         };
         match (ends, packed || (self.moved && self.at_rest(at))) {
             (false, _) => Behind::More,
