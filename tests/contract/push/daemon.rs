@@ -23,13 +23,13 @@ checks:
   once: {at_most: {seen: 1}}
 "#;
 
-struct Daemon {
-    process: Process,
+pub struct Daemon {
+    pub process: Process,
     name: String,
 }
 
 impl Daemon {
-    fn start(folder: &Path, name: &str) -> Daemon {
+    pub fn start(folder: &Path, name: &str) -> Daemon {
         let file = |kind: &str| File::create(folder.join(format!("{name}.{kind}"))).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
         command.args(["run", "--format", "json"]).current_dir(folder).stdin(Stdio::null());
@@ -49,10 +49,10 @@ impl Daemon {
     }
 }
 
-fn folder(flow: &str, sources: &str) -> tempfile::TempDir {
+pub fn folder(flow: &str, sources: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("flow.yaml"), flow).unwrap();
-    let config = format!("flows: [flow.yaml]\nserver: {{listen: off}}\nsources:\n{sources}\n");
+    let config = format!("flows: [flow.yaml]\nclock_skew: 50ms\nserver: {{listen: off}}\nsources:\n{sources}\n");
     fs::write(folder.path().join("throughline.yaml"), config).unwrap();
     folder
 }
@@ -62,7 +62,7 @@ fn folder(flow: &str, sources: &str) -> tempfile::TempDir {
 fn what_was_answered_is_in_the_journal_after_a_kill() {
     let kills = std::env::var("PUSH_KILLS").map_or(3, |text| text.parse().expect("a number"));
     let listen = format!("127.0.0.1:{}", free_port());
-    let folder = folder(EVENTS, &format!("  shop: {{type: http, listen: \"{listen}\"}}"));
+    let folder = folder(EVENTS, &format!("  shop: {{type: http, listen: \"{listen}\", lateness: 1s}}"));
     let url = format!("http://{listen}/ingest/shop");
     let (answered, stop) = (Mutex::new(BTreeSet::new()), AtomicBool::new(false));
     let mut found = BTreeSet::new();
@@ -125,7 +125,7 @@ fn an_event_that_is_sent_twice_is_one_effect_and_two_events_are_two() {
     let folder = folder(
         "flow: order\nkey: order\nsteps:\n  paid: {from: shop, when: body.type == \"paid\", key: {order: body.data.order}}\n\
          checks:\n  once: {at_most: {paid: 1}}\n",
-        &format!("  shop: {{type: http, listen: \"{listen}\"}}"),
+        &format!("  shop: {{type: http, listen: \"{listen}\", lateness: 1s}}"),
     );
     let daemon = Daemon::start(folder.path(), "0");
     let url = format!("http://{listen}/ingest/shop");
@@ -154,7 +154,7 @@ fn answers_come_soon() {
     let seconds = std::env::var("PUSH_LOAD").map_or(1, |text| text.parse().expect("a number"));
     let listen = format!("127.0.0.1:{}", free_port());
     let flow = EVENTS.replace("  seen: {forbid: seen, severity: warning}\n", "");
-    let folder = folder(&flow, &format!("  shop: {{type: http, listen: \"{listen}\"}}"));
+    let folder = folder(&flow, &format!("  shop: {{type: http, listen: \"{listen}\", lateness: 1s}}"));
     let mut daemon = Daemon::start(folder.path(), "0");
     let url = format!("http://{listen}/ingest/shop");
     let agent = super::agent();
@@ -198,7 +198,7 @@ fn spans_survive_a_daemon_that_is_killed_and_started_again() {
     let folder = folder(
         "flow: order\nkey: order\nsteps:\n  placed: {from: otel.traces, when: body.name == \"POST /orders\", key: {order: \
          'body.attributes[\"order.id\"]'}}\nchecks:\n  seen: {forbid: placed}\n  once: {at_most: {placed: 1}}\n",
-        &format!("  otel: {{type: otlp, grpc: \"{listen}\", senders: retry, tokens: sdk-s3cret-token}}"),
+        &format!("  otel: {{type: otlp, grpc: \"{listen}\", senders: retry, lateness: 2s, tokens: sdk-s3cret-token}}"),
     );
     let mut daemon = Daemon::start(folder.path(), "0");
     eventually("it does not listen", || std::net::TcpStream::connect(&listen).map_err(|error| error.to_string()));

@@ -7,8 +7,10 @@
 //! otlp.rs          gRPC and HTTP as a client of the protocol speaks them
 //! sdk.rs           OpenTelemetry's own SDK of Python
 //! daemon.rs        the daemon, killed
+//! absence.rs       what is said to be missing, while events come late, twice, in parts and in no order
 //! ```
 
+mod absence;
 mod daemon;
 mod http_events;
 mod limits;
