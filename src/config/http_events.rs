@@ -18,7 +18,7 @@ pub(super) fn config(
     folder: &Path,
     diagnostics: &Diagnostics<'_>,
 ) -> Option<SourceConfig> {
-    let listen = fields.text("listen").map(|text| push::address(text, "listen", diagnostics));
+    let listen = fields.text("listen").map(|text| push::address(text, ("listen", LISTEN), diagnostics));
     let push = push::options(fields, folder, diagnostics);
     let decoding = decoding::read(fields, Stamp::Own, diagnostics).map(|mut decoding| {
         // Who sends an event again says so by its id.

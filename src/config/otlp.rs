@@ -17,8 +17,8 @@ pub(super) fn config(
     folder: &Path,
     diagnostics: &Diagnostics<'_>,
 ) -> Option<SourceConfig> {
-    let address = |name| fields.text(name).map(|text| push::address(text, name, diagnostics));
-    let (grpc, http) = (address("grpc"), address("http"));
+    let address = |name, usual| fields.text(name).map(|text| push::address(text, (name, usual), diagnostics));
+    let (grpc, http) = (address("grpc", GRPC), address("http", HTTP));
     let (grpc, http) = match (grpc, http) {
         (None, None) => (Some(GRPC.to_owned()), Some(HTTP.to_owned())),
         (Some(grpc), Some(http)) if grpc == http => {

@@ -34,12 +34,16 @@ pub(super) fn options(fields: &Fields<'_>, folder: &Path, diagnostics: &Diagnost
 }
 
 /// An address to listen at: a host and a port.
-pub(super) fn address(text: Spanned<String>, name: &str, diagnostics: &Diagnostics<'_>) -> String {
+pub(super) fn address(
+    text: Spanned<String>,
+    (name, usual): (&str, &str),
+    diagnostics: &Diagnostics<'_>,
+) -> String {
     let port = text.value.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
     if !matches!(port, Some(Ok(_))) {
         Problem::error("bad-address", text.place, format!("`{}` is not an address to listen at", text.value))
             .help(format!(
-                "it is a host and a port of this machine: `{name}: \"127.0.0.1:4318\"`, or `0.0.0.0:4318` for all networks"
+                "it is a host and a port of this machine: `{name}: \"{usual}\"`; with `0.0.0.0` for all networks"
             ))
             .report(diagnostics);
     }
@@ -124,3 +128,6 @@ fn bytes(text: &Spanned<String>, diagnostics: &Diagnostics<'_>) -> Option<usize>
     }
     read
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -113,10 +113,10 @@ fn what_is_no_cloudevent_is_told() {
     400
     attribute: a CloudEvent has `specversion`, and this one has not
     ");
-    insta::assert_snapshot!(say(r#"{"specversion":"1.0","id":"1","source":"s","type":"t","time":"yesterday"}"#), @"
+    insta::assert_snapshot!(say(r#"{"specversion":"1.0","id":"1","source":"s","type":"t","time":"yesterday"}"#), @r#"
     400
     bad_time: its `time` is none: "yesterday" is not a time like 2026-01-31T08:30:00Z; `time_format` reads others
-    ");
+    "#);
     insta::assert_snapshot!(say(r#"{"specversion":"1.0","id":1,"source":"s","type":"t"}"#), @"
     400
     syntax: this is no CloudEvent in JSON: invalid type: integer `1`, expected a string at line 1 column 27

@@ -1,12 +1,11 @@
 //! Every form of an event, what is refused, and how.
 
 use super::{Answer, Inlet, JSON, LINES, agent, holes, post_by, records, undecodable};
-use crate::servers::free_port;
+use crate::servers::{certificates, free_port};
 use crate::watch::{Said, now};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
-use std::process::Command;
 use throughline::model::time::{Span, Time};
 use throughline::sources::push::{Options, Tls};
 use throughline::sources::secret::Secret;
@@ -122,19 +121,12 @@ fn progress_is_the_present_time_but_for_what_is_under_way() {
 #[test]
 fn a_certificate_is_shown_and_what_is_wrong_with_one_is_told() {
     let folder = tempfile::tempdir().unwrap();
+    certificates::make(folder.path());
     let path = |name: &str| folder.path().join(name);
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
-        .current_dir(folder.path())
-        .output()
-        .expect("openssl makes the certificate of the test: install openssl");
-    assert!(made.status.success(), "{made:?}");
-    let tls = |certificate: &str| Some(Tls { certificate: path(certificate), key: path("key.pem") });
-    let inlet = Inlet::new(Options { tls: tls("certificate.pem"), ..Options::default() });
+    let tls = |certificate: &str| Some(Tls { certificate: path(certificate), key: path("server.key") });
+    let inlet = Inlet::new(Options { tls: tls("server.crt"), ..Options::default() });
     let watch = inlet.listen();
-    let certificate = Certificate::from_pem(&std::fs::read(path("certificate.pem")).unwrap()).unwrap();
+    let certificate = Certificate::from_pem(&std::fs::read(path("ca.pem")).unwrap()).unwrap();
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[certificate]));
     let config = config.unversioned_rustls_crypto_provider(provider).build();
