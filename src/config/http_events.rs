@@ -26,11 +26,12 @@ pub(super) fn config(
         decoding
     });
     let format = decoding.as_ref().map(|decoding| &decoding.format);
-    if let (
-        Some(Format::Csv { .. } | Format::Logfmt | Format::Regex(_) | Format::Text | Format::Document),
-        Some(node),
-    ) = (format, fields.get("format"))
-    {
+    let posted = format.is_none_or(|format| match format {
+        Format::Json => true,
+        Format::Dialect(dialect) => !dialect.is_test_result(),
+        Format::Csv { .. } | Format::Logfmt | Format::Regex(_) | Format::Text | Format::Document => false,
+    });
+    if let (false, Some(node)) = (posted, fields.get("format")) {
         Problem::error("wrong-field", node.place, "events are posted as JSON")
             .help("remove `format`; a line of another format is followed as a log file (`type: file`)")
             .report(diagnostics);

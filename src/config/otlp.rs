@@ -2,7 +2,9 @@
 
 use super::{SourceConfig, Tap, decoding, push, source};
 use crate::flow::diagnostic::{Diagnostics, Problem};
+use crate::flow::dialect::Dialect;
 use crate::flow::fields::Fields;
+use crate::flow::format::Format;
 use crate::sources::otlp::Options;
 use std::path::Path;
 
@@ -31,7 +33,9 @@ pub(super) fn config(
         named => named,
     };
     let push = push::options(fields, folder, diagnostics);
-    let decoding = decoding::rows(fields, diagnostics);
+    let mut decoding = decoding::rows(fields, diagnostics);
+    let formats = [("json", Format::Json), ("otel-messaging", Format::Dialect(Dialect::OtelMessaging))];
+    decoding.format = fields.choice("format", &formats).unwrap_or(Format::Json);
     let tap = push.map(|push| Tap::Otlp(Options { grpc, http, push }));
     source::config(name, tap, Some(decoding), &push::DEFAULTS, fields, diagnostics)
 }

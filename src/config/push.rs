@@ -34,11 +34,7 @@ pub(super) fn options(fields: &Fields<'_>, folder: &Path, diagnostics: &Diagnost
 }
 
 /// An address to listen at: a host and a port.
-pub(super) fn address(
-    text: Spanned<String>,
-    (name, usual): (&str, &str),
-    diagnostics: &Diagnostics<'_>,
-) -> String {
+pub(super) fn address(text: Spanned<String>, (name, usual): (&str, &str), diagnostics: &Diagnostics<'_>) -> String {
     let port = text.value.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
     if !matches!(port, Some(Ok(_))) {
         Problem::error("bad-address", text.place, format!("`{}` is not an address to listen at", text.value))

@@ -260,6 +260,10 @@ impl Intake for Desk {
         self.durable.as_deref()
     }
 
+    fn settled(&mut self, _within: Duration) -> Result<bool, Stopped> {
+        self.pause(Duration::ZERO).map(|()| true)
+    }
+
     fn note(&mut self, number: u64, note: Option<Note>) {
         self.noted.push((number, note));
     }

@@ -3,7 +3,8 @@
 use crate::config::load::from_document;
 use crate::config::{Config, Tap};
 use crate::flow::diagnostic::Document;
-use crate::flow::format::Lateness;
+use crate::flow::dialect::Dialect;
+use crate::flow::format::{Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::Span;
 use crate::sources::push::{Options, Senders};
@@ -22,7 +23,7 @@ sources:
     lateness: 1m
     start: latest
     redact: body.attributes["user.email"]
-  spans: {type: otlp}
+  spans: {type: otlp, format: otel-messaging}
   lines: {type: otlp, http: "127.0.0.1:14318"}
   shop:
     type: http
@@ -31,7 +32,7 @@ sources:
     key: body.event_id
     time: body.at
     tokens: "${TOKEN}"
-  posted: {type: http}
+  posted: {type: http, format: debezium}
 "#;
 
 fn loaded(text: &str) -> (Option<Config>, String) {
@@ -62,6 +63,8 @@ fn every_option_of_what_is_pushed_is_read() {
     assert_eq!((usual.grpc.as_deref(), usual.http.as_deref()), (Some("127.0.0.1:4317"), Some("127.0.0.1:4318")));
     assert_eq!((usual.push.senders, usual.push.tokens.len()), (Senders::Forget, 0));
     assert_eq!((spans.pacing.lateness, spans.clock), (Lateness::Span(Span::seconds(30)), Clock::Many));
+    assert!(matches!(spans.decoding.format, Format::Dialect(Dialect::OtelMessaging)));
+    assert!(matches!(otel.decoding.format, Format::Json));
     assert_eq!((http.grpc.as_deref(), http.http.as_deref()), (None, Some("127.0.0.1:14318")), "only what is named");
     let (Tap::HttpEvents(full), Tap::HttpEvents(usual)) = (&shop.tap, &posted.tap) else { panic!("events") };
     assert_eq!((&*full.name, &*full.listen, &*usual.listen), ("shop", "127.0.0.1:8089", "127.0.0.1:8088"));
@@ -80,7 +83,7 @@ sources:
   b: {type: otlp, grpc: "127.0.0.1:4317", http: "127.0.0.1:4317", format: json}
   c: {type: http, listen: ":8088", path: /events, senders: never, tls: {certificate: a.pem}}
   d: {type: http, format: csv, limits: {body: 4 GB, connections: 0, bodies: 1}}
-  e: {type: http, tokens: "has a blank in it", limits: {body: 40MiB}}
+  e: {type: http, format: jtl, tokens: "has a blank in it", limits: {body: 40MiB}}
 "#,
     );
     assert!(config.is_none());

@@ -1,13 +1,18 @@
 //! Sources that listen.
 
-use super::{choice, duration, source, text, texts};
+use super::{choice, duration, of_messages, source, text, texts};
 use serde_json::{Value, json};
 
 /// Spans and log records that are sent by OTLP.
 pub(super) fn otlp() -> Value {
     let own = json!({
         "grpc": text("Where OTLP over gRPC is listened to. With neither `grpc` nor `http`: 127.0.0.1:4317, and 4318 for HTTP."),
-        "http": text("Where OTLP over HTTP is listened to (/v1/traces, /v1/logs).")
+        "http": text("Where OTLP over HTTP is listened to (/v1/traces, /v1/logs)."),
+        "format": choice(
+            "`json` (the default): fields have the names of OTLP's own; `otel-messaging`: spans of messaging alone, whose \
+             fields have the names of the conventions.",
+            &["json", "otel-messaging"]
+        )
     });
     let mut schema = pushed("otlp", own);
     let Some(properties) = schema["properties"].as_object_mut() else { unreachable!("a source has options") };
@@ -22,7 +27,7 @@ pub(super) fn otlp() -> Value {
 pub(super) fn http() -> Value {
     let own = json!({
         "listen": text("Where events are posted to, at /ingest/NAME. Default: 127.0.0.1:8088."),
-        "format": choice("How an event is written. Default: json.", &["json"]),
+        "format": choice("How an event is written. Default: json.", &[&["json"], &of_messages()[..]].concat()),
         "key": super::path("Where an event's id stands, by which one that is sent twice counts once; CloudEvents have theirs.")
     });
     let mut schema = pushed("http", own);

@@ -93,7 +93,7 @@ pub fn can_look_back(config: &Config, plan: &Plan) -> Result<(), CannotLookBack>
         match source.tap {
             Tap::Changes(_) => return Err(CannotLookBack::Changes(source.name.clone())),
             Tap::Otlp(_) | Tap::HttpEvents(_) => return Err(CannotLookBack::Pushed(source.name.clone())),
-            Tap::File { .. } | Tap::Kafka(_) | Tap::Postgres(_) | Tap::Sqlite(_) => {}
+            Tap::File { .. } | Tap::Kafka(_) | Tap::Postgres(_) | Tap::MySql(_) | Tap::Sqlite(_) => {}
         }
     }
     Ok(())

@@ -45,11 +45,14 @@ pub(super) type Fault = (&'static str, String);
 
 /// Cuts a request into its events.
 pub fn parse(headers: &HeaderMap, body: &[u8], stream: Option<&Arc<str>>, now: Time) -> Parsed {
-    let context = Context { stream, headers: told(headers), now };
+    let told = |attributes| told(headers, attributes);
+    let context = Context { stream, headers: told(true), now };
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let idempotency = headers.get(IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
     if headers.contains_key("ce-specversion") {
+        // They are in the event, which looks from here on as if it had come as a document.
+        let context = Context { headers: told(false), ..context };
         return all([cloudevents::binary(headers, &media, body, &context)]);
     }
     match media.as_str() {
@@ -112,9 +115,13 @@ impl Parsed {
     }
 }
 
-/// The headers that flows may see: not those that let in.
-fn told(headers: &HeaderMap) -> Headers {
-    let told = headers.iter().filter(|(name, _)| ![AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name));
+/// The headers that flows may see: not those that let in, and those that are a CloudEvent's attributes only where they
+/// are none.
+fn told(headers: &HeaderMap, attributes: bool) -> Headers {
+    let told = headers.iter().filter(|(name, _)| {
+        ![AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
+            && (attributes || !name.as_str().starts_with("ce-"))
+    });
     let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Arc::new(told.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect())
 }

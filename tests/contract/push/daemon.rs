@@ -221,3 +221,57 @@ fn spans_survive_a_daemon_that_is_killed_and_started_again() {
     assert!(shop.0.wait().unwrap().success());
     daemon.process.terminate();
 }
+
+/// What other tools send is named as their formats have it, and what is looked at is not taken.
+#[test]
+fn formats_of_other_tools_are_read_where_they_are_pushed_to() {
+    let [cdc, cloud, otel] = [0; 3].map(|_| format!("127.0.0.1:{}", free_port()));
+    let step = |source: &str, key: &str| format!("  {source}: {{from: {source}, key: {{id: {key}}}}}\n");
+    let flow = format!(
+        "flow: all\nkey: id\nsteps:\n{}{}{}checks:\n  cdc: {{forbid: cdc}}\n  cloud: {{forbid: cloud}}\n  otel: {{forbid: otel}}\n",
+        step("cdc", "row.id"),
+        step("cloud", "body.data.order"),
+        step("otel", "body.message_id"),
+    );
+    let sources = format!(
+        "  cdc: {{type: http, listen: \"{cdc}\", format: debezium, lateness: 1s}}\n  cloud: {{type: http, listen: \"{cloud}\", \
+         format: cloudevents, lateness: 1s}}\n  otel: {{type: otlp, http: \"{otel}\", format: otel-messaging, lateness: 1s}}\n"
+    );
+    let folder = folder(&flow, &sources);
+    let looked =
+        Command::new(env!("CARGO_BIN_EXE_throughline")).args(["check", "--connect"]).current_dir(&folder).output();
+    let looked = String::from_utf8(looked.unwrap().stdout).unwrap();
+    assert!(
+        looked.contains(&format!("{cdc} can be listened at")) && looked.contains("progress is assumed"),
+        "{looked}"
+    );
+    let mut daemon = Daemon::start(folder.path(), "0");
+    let until_taken = |url: String, headers: &[(&str, &str)], body: String| {
+        eventually("no answer", || match post(&url, headers, body.as_bytes()) {
+            answer if answer.status / 100 == 2 => Ok(()),
+            answer => Err(format!("{answer:?} {}", answer.text())),
+        });
+    };
+    thread::sleep(Duration::from_secs(1));
+    let nanos = crate::watch::now().0;
+    let millis = nanos / 1_000_000;
+    let change = format!(
+        r#"{{"before":null,"after":{{"id":"row-1"}},"source":{{"connector":"postgresql","db":"shop","schema":"public","table":"orders","ts_ms":{millis}}},"op":"c","ts_ms":{millis}}}"#
+    );
+    until_taken(format!("http://{cdc}/ingest/cdc"), &[JSON], change);
+    let attributes = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/shop"), ("ce-type", "paid"), JSON];
+    until_taken(format!("http://{cloud}/ingest/cloud"), &attributes, r#"{"order":"event-1"}"#.into());
+    let attribute = |name: &str, value: &str| format!(r#"{{"key":"{name}","value":{{"stringValue":"{value}"}}}}"#);
+    let attributes = [attribute("messaging.system", "kafka"), attribute("messaging.message.id", "message-1")].join(",");
+    let span = format!(
+        r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"5B8EFFF798038103D269B633813FC60C","spanId":"EEE19B7EC3C1B174","name":"send","kind":4,"startTimeUnixNano":"{nanos}","endTimeUnixNano":"{nanos}","attributes":[{attributes}]}}]}}]}}]}}"#
+    );
+    until_taken(format!("http://{otel}/v1/traces"), &[JSON], span);
+    let wanted = [("cdc", "row-1"), ("cloud", "event-1"), ("otel", "message-1")];
+    let wanted: BTreeMap<_, _> = wanted.map(|(check, key)| (check.to_owned(), BTreeSet::from([key.to_owned()]))).into();
+    eventually("not all was found", || match daemon.found(folder.path()) {
+        found if found == wanted => Ok(()),
+        found => Err(format!("{found:?}")),
+    });
+    daemon.process.terminate();
+}
