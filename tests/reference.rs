@@ -70,6 +70,12 @@ fn the_page_on_change_capture_holds() {
 }
 
 #[test]
+fn the_pages_on_what_is_pushed_hold() {
+    holds("docs/otlp.md");
+    holds("docs/http-events.md");
+}
+
+#[test]
 fn the_pages_on_databases_hold() {
     holds("docs/mysql.md");
     holds("docs/postgres.md");

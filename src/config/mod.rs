@@ -11,12 +11,15 @@ mod changes;
 mod decoding;
 mod file;
 pub mod flows;
+mod http_events;
 mod kafka;
 mod load;
 pub mod moment;
 mod mysql;
+mod otlp;
 pub mod outputs;
 mod postgres;
+mod push;
 pub mod schema;
 mod source;
 mod sqlite;
@@ -97,6 +100,10 @@ pub enum Tap {
     MySql(crate::sources::mysql::Options),
     /// Tables of an SQLite database.
     Sqlite(crate::sources::sqlite::Options),
+    /// Spans and log records that are sent by OTLP.
+    Otlp(crate::sources::otlp::Options),
+    /// Events that are posted.
+    HttpEvents(crate::sources::http_events::Options),
 }
 
 impl Tap {
@@ -107,6 +114,7 @@ impl Tap {
             Tap::File { path, begins: None } => Some(path),
             Tap::File { begins: Some(_), .. } => None,
             Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::MySql(_) | Tap::Sqlite(_) => None,
+            Tap::Otlp(_) | Tap::HttpEvents(_) => None,
         }
     }
 }

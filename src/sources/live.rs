@@ -124,6 +124,12 @@ pub trait Intake {
     /// Until there is one, nothing.
     fn durable(&mut self) -> Option<&[u8]>;
 
+    /// Waits until the journal has the newest delivery, and not longer than `within`: whether it has. Where there is no
+    /// journal, it never has.
+    fn settled(&mut self, within: Duration) -> Result<bool, Stopped> {
+        self.pause(within).map(|()| false)
+    }
+
     /// Something keeps the source from taking all that it should: what happened, to what, and the way out. It goes on
     /// with the rest and proves nothing meanwhile; with the next proof the trouble is over. Told when it changes.
     fn trouble(&mut self, what: &str);

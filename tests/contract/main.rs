@@ -19,6 +19,7 @@ mod logs;
 mod mysql;
 mod postgres;
 mod postgres_changes;
+mod push;
 mod sqlite;
 mod suite;
 mod system;

@@ -46,6 +46,7 @@ type Kept = (Vec<String>, HashMap<u64, Note>);
 pub struct Watch {
     log: Arc<Mutex<Vec<(Time, Said)>>>,
     stop: Arc<AtomicBool>,
+    held: Arc<AtomicBool>,
     thread: Option<JoinHandle<Kept>>,
     cursor: Arc<Mutex<Option<Vec<u8>>>>,
 }
@@ -63,6 +64,7 @@ impl Watch {
     pub fn start(mut source: Box<dyn Source>, from: Place) -> Watch {
         let (log, stop, cursor) = (Arc::default(), Arc::<AtomicBool>::default(), Arc::new(Mutex::new(from.cursor)));
         let mut desk = Desk::new(from.parts, from.notes, Arc::clone(&log), stop.clone(), Arc::clone(&cursor));
+        let held = desk.held.clone();
         let thread = thread::spawn(move || {
             loop {
                 let from = desk.cursor.lock().unwrap().clone();
@@ -75,7 +77,12 @@ impl Watch {
                 }
             }
         });
-        Watch { log, stop, thread: Some(thread), cursor }
+        Watch { log, stop, held, thread: Some(thread), cursor }
+    }
+
+    /// The engine is behind, and takes no delivery; or it goes on.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
     }
 
     /// All that was said so far; of what was not delivered, nothing.
@@ -146,6 +153,7 @@ struct Desk {
     waiting: Vec<Said>,
     log: Arc<Mutex<Vec<(Time, Said)>>>,
     stop: Arc<AtomicBool>,
+    held: Arc<AtomicBool>,
     cursor: Arc<Mutex<Option<Vec<u8>>>>,
     durable: Option<Vec<u8>>,
     last: HashMap<u32, u64>,
@@ -164,8 +172,8 @@ impl Desk {
     ) -> Desk {
         let numbers = parts.iter().cloned().zip(0..).collect();
         let delivered_parts = parts.len();
-        let (waiting, noted, last, durable) = Default::default();
-        Desk { parts, delivered_parts, numbers, waiting, log, stop, cursor, durable, last, notes, noted }
+        let (waiting, noted, last, durable, held) = Default::default();
+        Desk { parts, delivered_parts, numbers, waiting, log, stop, held, cursor, durable, last, notes, noted }
     }
 
     fn fail(&mut self, why: String) {
@@ -226,6 +234,9 @@ impl Intake for Desk {
     }
 
     fn deliver(&mut self, cursor: &[u8]) -> Result<(), Stopped> {
+        while self.held.load(Ordering::Relaxed) {
+            self.pause(Duration::from_millis(5))?;
+        }
         if self.stop.load(Ordering::Relaxed) {
             return Err(Stopped);
         }
@@ -247,6 +258,10 @@ impl Intake for Desk {
     fn durable(&mut self) -> Option<&[u8]> {
         self.durable.clone_from(&self.cursor.lock().unwrap());
         self.durable.as_deref()
+    }
+
+    fn settled(&mut self, _within: Duration) -> Result<bool, Stopped> {
+        self.pause(Duration::ZERO).map(|()| true)
     }
 
     fn note(&mut self, number: u64, note: Option<Note>) {

@@ -343,7 +343,8 @@ fn a_missing_file_is_named() {
 #[test]
 fn the_schema_knows_what_the_loader_reads() {
     let schema = schema::schema();
-    let documents = [FULL, KAFKA, TABLES, formats::FULL, crate::config::changes::tests::FULL].map(json);
+    use crate::config::{changes, push};
+    let documents = [FULL, KAFKA, TABLES, formats::FULL, changes::tests::FULL, push::tests::FULL].map(json);
     documents.iter().for_each(|document| jsonschema::validate(&schema, document).unwrap());
     let types = schema["properties"]["sources"]["additionalProperties"]["oneOf"].as_array().unwrap();
     let used = |option: &str| {

@@ -3,6 +3,7 @@
 
 use super::claims::{Claims, Clock, Pace};
 use super::entry::{self, Claim, Delivery};
+use super::milestone::Milestone;
 use super::status::SourceStatus;
 use crate::config::SourceConfig;
 use crate::engine::Input;
@@ -18,8 +19,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A lane that reads the source, as the source needs to know it.
 pub struct Outlet {
@@ -35,8 +35,8 @@ pub struct Outlet {
     pub resumes: bool,
     /// Where deliveries go.
     pub lane: Sender<Delivery>,
-    /// The number of the source's newest delivery that the lane's journal has.
-    pub durable: Arc<AtomicU64>,
+    /// The source's newest delivery that the lane's journal has.
+    pub durable: Arc<Milestone>,
 }
 
 /// From where a source goes on.
@@ -60,7 +60,7 @@ struct Exit {
     /// How many of the parts the lane knows.
     parts: usize,
     lane: Sender<Delivery>,
-    durable: Arc<AtomicU64>,
+    durable: Arc<Milestone>,
 }
 
 /// The intake of one source.
@@ -323,11 +323,25 @@ impl Intake for Desk {
     }
 
     fn durable(&mut self) -> Option<&[u8]> {
-        let number = self.exits.iter().map(|exit| exit.durable.load(Ordering::Acquire)).min().unwrap_or_default();
+        let number = self.exits.iter().map(|exit| exit.durable.number()).min().unwrap_or_default();
         while let Some((_, cursor)) = self.on_their_way.pop_front_if(|(sent, _)| *sent <= number) {
             self.durable = Some(cursor);
         }
         self.durable.as_deref()
+    }
+
+    fn settled(&mut self, within: Duration) -> Result<bool, Stopped> {
+        let end = Instant::now() + within;
+        for exit in &self.exits {
+            while exit.durable.number() < self.number {
+                select! {
+                    recv(exit.durable.bell()) -> _ => {}
+                    recv(self.stop) -> _ => return Err(Stopped),
+                    default(end.saturating_duration_since(Instant::now())) => return Ok(false),
+                }
+            }
+        }
+        Ok(true)
     }
 
     fn trouble(&mut self, what: &str) {

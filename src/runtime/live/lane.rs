@@ -17,6 +17,7 @@ use super::edition::Compiled;
 use super::entry::{Delivery, EDITION};
 use super::lane_status::LaneStatus;
 use super::ledger::Ledger;
+use super::milestone::Milestone;
 use crate::engine::BadSnapshot;
 use crate::findings::store::StoreError;
 use crate::journal::{self, Commit, Journal, Options, Retention, Sequence, Synced};
@@ -26,7 +27,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -60,8 +60,8 @@ pub enum LaneError {
 pub struct Lane {
     course: Course,
     ledger: Ledger,
-    /// By name: the number of each source's newest delivery that the journal has, for the source to see.
-    durable: BTreeMap<String, Arc<AtomicU64>>,
+    /// By name: each source's newest delivery that the journal has, for the source to see.
+    durable: BTreeMap<String, Arc<Milestone>>,
     status: Arc<LaneStatus>,
     retention: Retention,
 }
@@ -101,8 +101,8 @@ impl Lane {
         &self.course
     }
 
-    /// The number of a source's newest delivery that the journal has, as it will be.
-    pub fn durable(&mut self, source: &str) -> Arc<AtomicU64> {
+    /// The newest delivery of a source that the journal has, as it will be.
+    pub fn durable(&mut self, source: &str) -> Arc<Milestone> {
         let durable = self.durable.entry(source.to_owned()).or_default().clone();
         self.tell_durable();
         durable
@@ -110,8 +110,8 @@ impl Lane {
 
     /// The journal has all that was fed.
     fn tell_durable(&self) {
-        for (name, number) in &self.durable {
-            number.store(self.course.book().delivered(name), Ordering::Release);
+        for (name, milestone) in &self.durable {
+            milestone.reach(self.course.book().delivered(name));
         }
     }
 

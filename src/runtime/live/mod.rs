@@ -17,6 +17,7 @@ mod intake;
 mod lane;
 mod lane_status;
 mod ledger;
+mod milestone;
 mod replica;
 mod sample;
 mod sender;
@@ -38,8 +39,10 @@ use crate::journal::{Retention, Sequence};
 use crate::model::time::Span;
 use crate::runtime::clock;
 use crate::sources::file::follow::{Follow, Options};
+use crate::sources::http_events::HttpEvents;
 use crate::sources::kafka::{self, Kafka};
 use crate::sources::live::{Source, Stopped};
+use crate::sources::otlp::Otlp;
 use crate::sources::remark::Remark;
 use crate::sources::{mysql, postgres, sqlite};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -198,6 +201,8 @@ fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
         Tap::Changes(options) => Box::new(postgres::changes::Changes::new(options.clone())),
         Tap::MySql(options) => Box::new(mysql::Poll::new(options.clone())),
         Tap::Sqlite(options) => Box::new(sqlite::Poll::new(options.clone())),
+        Tap::Otlp(options) => Box::new(Otlp::new(options.clone())),
+        Tap::HttpEvents(options) => Box::new(HttpEvents::new(options.clone())),
     }
 }
 

@@ -66,6 +66,12 @@ pub enum CannotLookBack {
          or let `run` follow them"
     )]
     Changes(String),
+    /// It is told what happens while it listens.
+    #[error(
+        "source `{0}` is sent what happens from now on and cannot look back: let `run` listen, or verify a recording of it \
+         (`type: file`)"
+    )]
+    Pushed(String),
 }
 
 /// One source that is being read.
@@ -83,12 +89,14 @@ struct Reading<'s> {
 
 /// Whether all sources that the plan reads can look back.
 pub fn can_look_back(config: &Config, plan: &Plan) -> Result<(), CannotLookBack> {
-    let captures =
-        |source: &&SourceConfig| matches!(source.tap, Tap::Changes(_)) && plan.source_named(&source.name).is_some();
-    match config.sources.iter().find(captures) {
-        Some(source) => Err(CannotLookBack::Changes(source.name.clone())),
-        None => Ok(()),
+    for source in config.sources.iter().filter(|source| plan.source_named(&source.name).is_some()) {
+        match source.tap {
+            Tap::Changes(_) => return Err(CannotLookBack::Changes(source.name.clone())),
+            Tap::Otlp(_) | Tap::HttpEvents(_) => return Err(CannotLookBack::Pushed(source.name.clone())),
+            Tap::File { .. } | Tap::Kafka(_) | Tap::Postgres(_) | Tap::MySql(_) | Tap::Sqlite(_) => {}
+        }
     }
+    Ok(())
 }
 
 /// Reads the window. `progress` is told now and then how far the slowest source has come.
@@ -265,7 +273,7 @@ pub(super) fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceCon
         Tap::Postgres(options) => &mut options.tables,
         Tap::MySql(options) => &mut options.tables,
         Tap::Sqlite(options) => &mut options.tables,
-        Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) => return source,
+        Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) | Tap::Otlp(_) | Tap::HttpEvents(_) => return source,
     };
     for table in tables {
         let timeless = table.updated.is_none() && table.time.is_none();

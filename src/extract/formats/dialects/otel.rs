@@ -40,7 +40,8 @@ const STATUS: [&str; 3] = ["unset", "ok", "error"];
 pub(super) fn read<'a>(record: &Record<'a>) -> Result<Vec<Piece<'a>>, Undecodable> {
     let document = Object::of_payload(record.payload)?;
     if !document.has("resourceSpans") {
-        return Ok(vec![span(&document, Value::Null)]);
+        let resource = Object::of(&document.get("resource")).map(|resource| plain(&resource.get("attributes")));
+        return Ok(vec![span(&document, resource.unwrap_or(Value::Null))]);
     }
     let mut pieces = Vec::new();
     for of_resource in list(&document.get("resourceSpans")) {
@@ -62,11 +63,11 @@ fn list(value: &Value<'_>) -> Vec<Object<'static>> {
 
 /// A span, if it is one of messaging.
 fn span<'a>(span: &Object<'_>, resource: Value<'static>) -> Piece<'a> {
-    let either = |names: [&str; 2]| names.map(|name| span.get(name)).into_iter().find(|value| *value != Value::Null);
+    let either = |names: &[&str]| names.iter().map(|name| span.get(name)).find(|value| *value != Value::Null);
     let attributes = plain(&span.get("attributes"));
     let known = Object::of(&attributes).unwrap_or_default();
-    let start = either(["startTimeUnixNano", "start"]).and_then(|value| time(&value));
-    let end = either(["endTimeUnixNano", "end"]).and_then(|value| time(&value));
+    let start = either(&["startTimeUnixNano", "start_time_unix_nano", "start"]).and_then(|value| time(&value));
+    let end = either(&["endTimeUnixNano", "end_time_unix_nano", "end"]).and_then(|value| time(&value));
     if !known.has("messaging.system") {
         return Piece::Passed(start);
     }
@@ -76,7 +77,7 @@ fn span<'a>(span: &Object<'_>, resource: Value<'static>) -> Piece<'a> {
         ("span_id", ["spanId", "span_id"]),
         ("parent_span_id", ["parentSpanId", "parent_span_id"]),
     ] {
-        let id = either(names).filter(|id| *id != Value::Text("".into()));
+        let id = either(&names).filter(|id| *id != Value::Text("".into()));
         put(&mut fields, name, id.unwrap_or(Value::Null).into_owned());
     }
     put(&mut fields, "name", span.get("name").into_owned());

@@ -2,8 +2,9 @@
 //!
 //! A union is the value that it holds. Decimals, dates and times are text as people write them; bytes are base64.
 
-use super::{JSON_MAX_BYTES, base64};
+use super::JSON_MAX_BYTES;
 use crate::model::time::Time;
+use crate::sources::base64;
 use apache_avro::schema::{DecimalSchema, InnerDecimalSchema, Name, RecordSchema, Schema as Avro, UuidSchema};
 use std::collections::HashMap;
 use std::io::Write;

@@ -1,8 +1,8 @@
 //! Asks a schema registry, by the calls that Confluent documents and others offer too.
 
 use super::Registry;
-use super::base64;
 use crate::connect::tls;
+use crate::sources::base64;
 use crate::sources::secret::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -9,7 +9,6 @@
 //! fails, and goes on from there when it answers again.
 
 mod avro;
-mod base64;
 mod client;
 mod protobuf;
 
