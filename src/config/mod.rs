@@ -16,6 +16,7 @@ mod load;
 pub mod moment;
 pub mod outputs;
 mod postgres;
+mod rabbitmq;
 pub mod schema;
 mod source;
 mod sqlite;
@@ -93,6 +94,8 @@ pub enum Tap {
     Changes(crate::sources::postgres::changes::Options),
     /// Tables of an SQLite database.
     Sqlite(crate::sources::sqlite::Options),
+    /// Exchanges, streams and the firehose of RabbitMQ.
+    Rabbitmq(Box<crate::sources::rabbitmq::Options>),
 }
 
 impl Tap {
@@ -102,7 +105,7 @@ impl Tap {
         match self {
             Tap::File { path, begins: None } => Some(path),
             Tap::File { begins: Some(_), .. } => None,
-            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::Sqlite(_) => None,
+            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::Sqlite(_) | Tap::Rabbitmq(_) => None,
         }
     }
 }

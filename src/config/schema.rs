@@ -1,5 +1,7 @@
 //! The JSON Schema of the configuration, with which editors complete and explain.
 
+mod rabbitmq;
+
 use serde_json::{Value, json};
 
 /// The schema. A test holds it to what the loader reads.
@@ -40,7 +42,7 @@ pub fn schema() -> Value {
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": "^[\\p{L}\\p{N}_-]+$"},
-                "additionalProperties": {"oneOf": [file(), kafka(), postgres(), changes(), sqlite()]}
+                "additionalProperties": {"oneOf": [file(), kafka(), postgres(), changes(), rabbitmq::rabbitmq(), sqlite()]}
             }
         }
     })

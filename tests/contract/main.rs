@@ -18,6 +18,7 @@ mod late;
 mod logs;
 mod postgres;
 mod postgres_changes;
+mod rabbitmq;
 mod sqlite;
 mod suite;
 mod system;

@@ -9,6 +9,7 @@
 pub mod kafka;
 pub mod postgres;
 pub mod proxy;
+pub mod rabbitmq;
 
 use std::net::TcpListener;
 use std::process::{Child, Command};

@@ -281,6 +281,10 @@ fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceConfig {
     let tables = match &mut source.tap {
         Tap::Postgres(options) => &mut options.tables,
         Tap::Sqlite(options) => &mut options.tables,
+        Tap::Rabbitmq(options) => {
+            options.begin(start);
+            return source;
+        }
         Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) => return source,
     };
     for table in tables {
