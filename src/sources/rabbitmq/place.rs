@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Place {
     /// The last mark that was passed.
     pub mark: Option<u64>,
-    /// How many records were handed over after it.
+    /// How many records were handed over after it; where there is none, of all.
     pub after: u64,
     /// The position of the next record: they are counted from the first start on.
     pub next: u64,
@@ -43,6 +43,12 @@ enum Seek {
     Done,
 }
 
+impl Seek {
+    fn known(count: u64) -> Seek {
+        if count == 0 { Seek::Done } else { Seek::Known(count) }
+    }
+}
+
 /// What a message turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -55,9 +61,12 @@ pub(super) enum Taken {
 }
 
 impl Course {
-    /// Goes on from a place. A queue that has just been made is followed from its beginning.
+    /// Goes on from a place. Before its first mark nothing of a queue is acknowledged, so it is counted from its beginning.
     pub fn new(place: Place) -> Course {
-        let seek = if place.mark.is_some() { Seek::Mark } else { Seek::Done };
+        let seek = match (place.mark, place.after) {
+            (Some(_), _) => Seek::Mark,
+            (None, after) => Seek::known(after),
+        };
         Course { place, seek }
     }
 
@@ -65,12 +74,12 @@ impl Course {
     pub fn take(&mut self, redelivered: bool, mark: Option<u64>) -> (Taken, bool) {
         match self.seek {
             Seek::Mark if mark.is_some() && mark == self.place.mark => {
-                self.seek = if self.place.after == 0 { Seek::Done } else { Seek::Known(self.place.after) };
+                self.seek = Seek::known(self.place.after);
                 (Taken::Mark(mark.unwrap_or_default()), false)
             }
             Seek::Mark if redelivered => (Taken::Known, false),
             Seek::Known(count) if redelivered && mark.is_none() => {
-                self.seek = if count == 1 { Seek::Done } else { Seek::Known(count - 1) };
+                self.seek = Seek::known(count - 1);
                 (Taken::Known, false)
             }
             Seek::Done => (self.go_on(mark), false),

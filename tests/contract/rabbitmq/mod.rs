@@ -1,6 +1,9 @@
 //! RabbitMQ, a real node.
 
 mod client;
+mod firehose;
+mod queues;
+mod random;
 mod streams;
 
 use super::servers::proxy::Proxy;
