@@ -2,7 +2,7 @@
 
 use super::outputs::{self, Outputs};
 use super::variables::{self, Environment};
-use super::{Config, SourceConfig, file, flows, http_events, kafka, mysql, otlp, postgres, sqlite};
+use super::{Config, SourceConfig, file, flows, http_events, kafka, mysql, otlp, postgres, rabbitmq, sqlite};
 use crate::flow::SourceInfo;
 use crate::flow::diagnostic::{Diagnostic, Diagnostics, Document, Problem};
 use crate::flow::fields::{self, Fields};
@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 const CLOCK_SKEW: Span = Span::seconds(5);
 
 /// Types of sources that a later version will know.
-const LATER: [&str; 2] = ["rabbitmq", "redis"];
+const LATER: [&str; 1] = ["redis"];
 /// Types of sources that this version knows.
-const KNOWN: [&str; 7] = ["file", "http", "kafka", "mysql", "otlp", "postgres", "sqlite"];
+const KNOWN: [&str; 8] = ["file", "http", "kafka", "mysql", "otlp", "postgres", "rabbitmq", "sqlite"];
 
 /// What a file says, mistakes and all.
 #[derive(Debug)]
@@ -144,6 +144,7 @@ fn source(entry: &Entry, folder: &Path, clock_skew: Span, diagnostics: &Diagnost
         "mysql" => mysql::config(name, &fields, clock_skew, diagnostics),
         "otlp" => otlp::config(name, &fields, folder, diagnostics),
         "postgres" => postgres::config(name, &fields, clock_skew, diagnostics),
+        "rabbitmq" => rabbitmq::config(name, &fields, folder, clock_skew, diagnostics),
         "sqlite" => sqlite::config(name, &fields, folder, clock_skew, diagnostics),
         later if LATER.contains(&later) => {
             let message = format!("sources of type `{later}` are not in this version");

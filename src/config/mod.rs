@@ -20,6 +20,7 @@ mod otlp;
 pub mod outputs;
 mod postgres;
 mod push;
+mod rabbitmq;
 pub mod schema;
 mod source;
 mod sqlite;
@@ -104,6 +105,8 @@ pub enum Tap {
     Otlp(crate::sources::otlp::Options),
     /// Events that are posted.
     HttpEvents(crate::sources::http_events::Options),
+    /// Exchanges, streams and the firehose of RabbitMQ.
+    Rabbitmq(Box<crate::sources::rabbitmq::Options>),
 }
 
 impl Tap {
@@ -114,7 +117,7 @@ impl Tap {
             Tap::File { path, begins: None } => Some(path),
             Tap::File { begins: Some(_), .. } => None,
             Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::MySql(_) | Tap::Sqlite(_) => None,
-            Tap::Otlp(_) | Tap::HttpEvents(_) => None,
+            Tap::Rabbitmq(_) | Tap::Otlp(_) | Tap::HttpEvents(_) => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The JSON Schema of the configuration, with which editors complete and explain.
 
 mod push;
+mod rabbitmq;
 
 use crate::flow::dialect::{DIALECTS, Dialect, ENCODINGS};
 use serde_json::{Value, json};
@@ -53,9 +54,10 @@ pub fn schema() -> Value {
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": "^[\\p{L}\\p{N}_-]+$"},
-                "additionalProperties": {
-                    "oneOf": [file(), kafka(), postgres(), changes(), mysql(), sqlite(), push::otlp(), push::http()]
-                }
+                "additionalProperties": {"oneOf": [
+                    file(), kafka(), postgres(), changes(), mysql(), sqlite(), push::otlp(), push::http(),
+                    rabbitmq::rabbitmq()
+                ]}
             }
         }
     })

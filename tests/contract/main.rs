@@ -20,6 +20,7 @@ mod mysql;
 mod postgres;
 mod postgres_changes;
 mod push;
+mod rabbitmq;
 mod sqlite;
 mod suite;
 mod system;

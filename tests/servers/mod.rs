@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod mariadb;
 pub mod postgres;
 pub mod proxy;
+pub mod rabbitmq;
 
 use std::net::TcpListener;
 use std::process::{Child, Command};

@@ -319,7 +319,7 @@ sources:
     time_format: hours
     parse: [{from: body.a}, {from: body.b, json: body.c, into: body}, {from: body.d, regex: "(x"}, {from: body.e, regex: x}]
     gaps: [{from: 2023-01-29T08:50:00Z}, {from: 2023-01-30, to: 2023-01-29}, {from: monday, to: 2023-01-29}]
-  queue: {type: rabbitmq, url: "amqp://rabbit", queues: [orders]}
+  queue: {type: http, listen: "0.0.0.0:80"}
   other: {type: kafak}
   untyped: {path: a.jsonl}
 "#
@@ -343,8 +343,9 @@ fn a_missing_file_is_named() {
 #[test]
 fn the_schema_knows_what_the_loader_reads() {
     let schema = schema::schema();
-    use crate::config::{changes, push};
-    let documents = [FULL, KAFKA, TABLES, formats::FULL, changes::tests::FULL, push::tests::FULL].map(json);
+    use crate::config::{changes, push, rabbitmq};
+    let of_types = [formats::FULL, changes::tests::FULL, push::tests::FULL, rabbitmq::tests::FULL];
+    let documents: Vec<_> = [FULL, KAFKA, TABLES].into_iter().chain(of_types).map(json).collect();
     documents.iter().for_each(|document| jsonschema::validate(&schema, document).unwrap());
     let types = schema["properties"]["sources"]["additionalProperties"]["oneOf"].as_array().unwrap();
     let used = |option: &str| {

@@ -44,7 +44,7 @@ use crate::sources::kafka::{self, Kafka};
 use crate::sources::live::{Source, Stopped};
 use crate::sources::otlp::Otlp;
 use crate::sources::remark::Remark;
-use crate::sources::{mysql, postgres, sqlite};
+use crate::sources::{mysql, postgres, rabbitmq, sqlite};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use entry::Delivery;
 use intake::{Bookmark, Desk, Outlet};
@@ -203,6 +203,7 @@ fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
         Tap::Sqlite(options) => Box::new(sqlite::Poll::new(options.clone())),
         Tap::Otlp(options) => Box::new(Otlp::new(options.clone())),
         Tap::HttpEvents(options) => Box::new(HttpEvents::new(options.clone())),
+        Tap::Rabbitmq(options) => Box::new(rabbitmq::Rabbitmq::new(rabbitmq::Options::clone(options))),
     }
 }
 

@@ -93,7 +93,8 @@ pub fn can_look_back(config: &Config, plan: &Plan) -> Result<(), CannotLookBack>
         match source.tap {
             Tap::Changes(_) => return Err(CannotLookBack::Changes(source.name.clone())),
             Tap::Otlp(_) | Tap::HttpEvents(_) => return Err(CannotLookBack::Pushed(source.name.clone())),
-            Tap::File { .. } | Tap::Kafka(_) | Tap::Postgres(_) | Tap::MySql(_) | Tap::Sqlite(_) => {}
+            Tap::File { .. } | Tap::Kafka(_) | Tap::Rabbitmq(_) => {}
+            Tap::Postgres(_) | Tap::MySql(_) | Tap::Sqlite(_) => {}
         }
     }
     Ok(())
@@ -273,6 +274,10 @@ pub(super) fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceCon
         Tap::Postgres(options) => &mut options.tables,
         Tap::MySql(options) => &mut options.tables,
         Tap::Sqlite(options) => &mut options.tables,
+        Tap::Rabbitmq(options) => {
+            options.begin(start);
+            return source;
+        }
         Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) | Tap::Otlp(_) | Tap::HttpEvents(_) => return source,
     };
     for table in tables {
