@@ -2,7 +2,7 @@
 
 use super::outputs::{self, Outputs};
 use super::variables::{self, Environment};
-use super::{Config, SourceConfig, file, flows, kafka, postgres, sqlite};
+use super::{Config, SourceConfig, file, flows, kafka, postgres, redis, sqlite};
 use crate::flow::SourceInfo;
 use crate::flow::diagnostic::{Diagnostic, Diagnostics, Document, Problem};
 use crate::flow::fields::{self, Fields};
@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 const CLOCK_SKEW: Span = Span::seconds(5);
 
 /// Types of sources that a later version will know.
-const LATER: [&str; 5] = ["rabbitmq", "mysql", "redis", "otlp", "http"];
+const LATER: [&str; 4] = ["rabbitmq", "mysql", "otlp", "http"];
 /// Types of sources that this version knows.
-const KNOWN: [&str; 4] = ["file", "kafka", "postgres", "sqlite"];
+const KNOWN: [&str; 5] = ["file", "kafka", "postgres", "redis", "sqlite"];
 
 /// What a file says, mistakes and all.
 #[derive(Debug)]
@@ -119,6 +119,7 @@ fn unknown(name: &str) -> SourceInfo {
         lateness: Span::ZERO,
         lateness_end: false,
         skips_versions: false,
+        tells_operations: false,
         captures_changes: false,
         has_time: true,
         default_dedupe_is_position: false,
@@ -141,6 +142,7 @@ fn source(entry: &Entry, folder: &Path, clock_skew: Span, diagnostics: &Diagnost
         "file" => file::config(name, &fields, folder, diagnostics),
         "kafka" => kafka::config(name, &fields, folder, diagnostics),
         "postgres" => postgres::config(name, &fields, clock_skew, diagnostics),
+        "redis" => redis::config(name, &fields, folder, diagnostics),
         "sqlite" => sqlite::config(name, &fields, folder, clock_skew, diagnostics),
         later if LATER.contains(&later) => {
             let message = format!("sources of type `{later}` are not in this version");

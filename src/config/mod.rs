@@ -16,6 +16,7 @@ mod load;
 pub mod moment;
 pub mod outputs;
 mod postgres;
+mod redis;
 pub mod schema;
 mod source;
 mod sqlite;
@@ -71,6 +72,8 @@ pub struct SourceConfig {
     pub resolution: Span,
     /// It may skip versions of a row, and shows no deletes (polling).
     pub skips_versions: bool,
+    /// Though it skips versions, it tells what was done, deletes too.
+    pub tells_operations: bool,
     /// It tells every change of a row, deletes by the row's key alone (change capture).
     pub captures_changes: bool,
 }
@@ -91,6 +94,8 @@ pub enum Tap {
     Postgres(crate::sources::postgres::Options),
     /// The log of changes of a PostgreSQL database.
     Changes(crate::sources::postgres::changes::Options),
+    /// Keys, streams and channels of Redis. Where to start is told when it is opened.
+    Redis(Box<crate::sources::redis::Options>),
     /// Tables of an SQLite database.
     Sqlite(crate::sources::sqlite::Options),
 }
@@ -102,7 +107,7 @@ impl Tap {
         match self {
             Tap::File { path, begins: None } => Some(path),
             Tap::File { begins: Some(_), .. } => None,
-            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::Sqlite(_) => None,
+            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::Redis(_) | Tap::Sqlite(_) => None,
         }
     }
 }
@@ -131,6 +136,7 @@ impl SourceConfig {
             },
             lateness_end: pacing.lateness == Lateness::End,
             skips_versions: self.skips_versions,
+            tells_operations: self.tells_operations,
             captures_changes: self.captures_changes,
             has_time: decoding.time.is_some() || decoding.stamped,
             default_dedupe_is_position: !decoding.key_is_identity,

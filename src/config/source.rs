@@ -58,6 +58,7 @@ pub(super) fn config(
         clock,
         resolution,
         skips_versions: false,
+        tells_operations: false,
         captures_changes: false,
     })
 }

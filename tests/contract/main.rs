@@ -17,6 +17,7 @@ mod kafka;
 mod late;
 mod logs;
 mod postgres;
+mod redis;
 mod postgres_changes;
 mod sqlite;
 mod suite;

@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod kafka;
 pub mod postgres;
 pub mod proxy;
+pub mod redis;
 
 use std::net::TcpListener;
 use std::process::{Child, Command};

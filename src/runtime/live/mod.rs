@@ -41,7 +41,7 @@ use crate::sources::file::follow::{Follow, Options};
 use crate::sources::kafka::{self, Kafka};
 use crate::sources::live::{Source, Stopped};
 use crate::sources::remark::Remark;
-use crate::sources::{postgres, sqlite};
+use crate::sources::{postgres, redis, sqlite};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use entry::Delivery;
 use intake::{Bookmark, Desk, Outlet};
@@ -196,6 +196,10 @@ fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
         }
         Tap::Postgres(options) => Box::new(postgres::Poll::new(options.clone())),
         Tap::Changes(options) => Box::new(postgres::changes::Changes::new(options.clone())),
+        Tap::Redis(options) => {
+            let options = redis::Options::clone(options);
+            Box::new(redis::Redis::new(redis::Options { start: config.start, ..options }))
+        }
         Tap::Sqlite(options) => Box::new(sqlite::Poll::new(options.clone())),
     }
 }

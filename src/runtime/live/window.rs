@@ -264,7 +264,7 @@ pub(super) fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceCon
     let tables = match &mut source.tap {
         Tap::Postgres(options) => &mut options.tables,
         Tap::Sqlite(options) => &mut options.tables,
-        Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) => return source,
+        Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) | Tap::Redis(_) => return source,
     };
     for table in tables {
         let timeless = table.updated.is_none() && table.time.is_none();
