@@ -2,7 +2,7 @@
 
 use super::outputs::{self, Outputs};
 use super::variables::{self, Environment};
-use super::{Config, SourceConfig, file, flows, http_events, kafka, mysql, otlp, postgres, rabbitmq, sqlite};
+use super::{Config, SourceConfig, file, flows, http_events, kafka, mysql, otlp, postgres, rabbitmq, redis, sqlite};
 use crate::flow::SourceInfo;
 use crate::flow::diagnostic::{Diagnostic, Diagnostics, Document, Problem};
 use crate::flow::fields::{self, Fields};
@@ -14,10 +14,8 @@ use std::path::{Path, PathBuf};
 /// How far clocks may differ where nothing else is said.
 const CLOCK_SKEW: Span = Span::seconds(5);
 
-/// Types of sources that a later version will know.
-const LATER: [&str; 1] = ["redis"];
 /// Types of sources that this version knows.
-const KNOWN: [&str; 8] = ["file", "http", "kafka", "mysql", "otlp", "postgres", "rabbitmq", "sqlite"];
+const KNOWN: [&str; 9] = ["file", "http", "kafka", "mysql", "otlp", "postgres", "rabbitmq", "redis", "sqlite"];
 
 /// What a file says, mistakes and all.
 #[derive(Debug)]
@@ -119,6 +117,7 @@ fn unknown(name: &str) -> SourceInfo {
         lateness: Span::ZERO,
         lateness_end: false,
         skips_versions: false,
+        tells_operations: false,
         captures_changes: false,
         has_time: true,
         default_dedupe_is_position: false,
@@ -145,18 +144,11 @@ fn source(entry: &Entry, folder: &Path, clock_skew: Span, diagnostics: &Diagnost
         "otlp" => otlp::config(name, &fields, folder, diagnostics),
         "postgres" => postgres::config(name, &fields, clock_skew, diagnostics),
         "rabbitmq" => rabbitmq::config(name, &fields, folder, clock_skew, diagnostics),
+        "redis" => redis::config(name, &fields, folder, diagnostics),
         "sqlite" => sqlite::config(name, &fields, folder, clock_skew, diagnostics),
-        later if LATER.contains(&later) => {
-            let message = format!("sources of type `{later}` are not in this version");
-            Problem::error("not-in-this-version", kind.place, message)
-                .help("`type: file` reads a recording of it: one JSON document a line, CSV, logfmt or a log")
-                .report(diagnostics);
-            return None;
-        }
         other => {
-            let known = LATER.into_iter().chain(KNOWN);
             Problem::error("unknown-value", kind.place, format!("there is no source type `{other}`"))
-                .suggest(other, known)
+                .suggest(other, KNOWN)
                 .report(diagnostics);
             return None;
         }

@@ -21,6 +21,7 @@ pub mod outputs;
 mod postgres;
 mod push;
 mod rabbitmq;
+mod redis;
 pub mod schema;
 mod source;
 mod sqlite;
@@ -77,6 +78,8 @@ pub struct SourceConfig {
     pub resolution: Span,
     /// It may skip versions of a row, and shows no deletes (polling).
     pub skips_versions: bool,
+    /// Though it skips versions, it tells what was done, deletes too.
+    pub tells_operations: bool,
     /// It tells every change of a row, deletes by the row's key alone (change capture).
     pub captures_changes: bool,
 }
@@ -99,6 +102,8 @@ pub enum Tap {
     Changes(crate::sources::postgres::changes::Options),
     /// Tables of a MySQL or MariaDB database.
     MySql(crate::sources::mysql::Options),
+    /// Keys, streams and channels of Redis. Where to start is told when it is opened.
+    Redis(Box<crate::sources::redis::Options>),
     /// Tables of an SQLite database.
     Sqlite(crate::sources::sqlite::Options),
     /// Spans and log records that are sent by OTLP.
@@ -117,7 +122,7 @@ impl Tap {
             Tap::File { path, begins: None } => Some(path),
             Tap::File { begins: Some(_), .. } => None,
             Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::MySql(_) | Tap::Sqlite(_) => None,
-            Tap::Rabbitmq(_) | Tap::Otlp(_) | Tap::HttpEvents(_) => None,
+            Tap::Rabbitmq(_) | Tap::Redis(_) | Tap::Otlp(_) | Tap::HttpEvents(_) => None,
         }
     }
 }
@@ -148,6 +153,7 @@ impl SourceConfig {
             },
             lateness_end: pacing.lateness == Lateness::End,
             skips_versions: self.skips_versions,
+            tells_operations: self.tells_operations,
             captures_changes: self.captures_changes,
             has_time: decoding.time.is_some() || decoding.stamped,
             default_dedupe_is_position: !decoding.key_is_identity && !decoding.tells_effects(),

@@ -88,6 +88,7 @@ pub(super) fn config(
         clock,
         resolution,
         skips_versions: false,
+        tells_operations: false,
         captures_changes,
     })
 }

@@ -42,6 +42,7 @@ fn events() -> SourceInfo {
         lateness: Span::ZERO,
         lateness_end: false,
         skips_versions: false,
+        tells_operations: false,
         captures_changes: false,
         has_time: true,
         default_dedupe_is_position: true,

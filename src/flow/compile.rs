@@ -30,6 +30,8 @@ pub struct SourceInfo {
     pub lateness_end: bool,
     /// It may skip versions of a row, and shows no deletes (polling).
     pub skips_versions: bool,
+    /// Though it skips versions, its records tell what was done, deletes too.
+    pub tells_operations: bool,
     /// It tells every change of a row, and says by the row's key which one it is of: a delete says no more than that
     /// (change capture).
     pub captures_changes: bool,

@@ -116,7 +116,7 @@ impl Warnings<'_> {
     /// A polled table shows states, not what was done to them.
     fn no_operation(&self, id: StepId) {
         let step = self.step(id);
-        if step.reads(Root::Op) && self.info(id).is_some_and(|info| info.skips_versions) {
+        if step.reads(Root::Op) && self.info(id).is_some_and(|info| info.skips_versions && !info.tells_operations) {
             let message = format!("`{}` is a polled table: it shows no `op`, and no deletes", step.reads);
             let help = "use `capture: changes` on this source, or select by the row's fields";
             self.say("polled-op", self.part(id, &["when"]), message, help);
@@ -209,11 +209,15 @@ impl Warnings<'_> {
 
     fn polled_states(&self, check: &Check, origin: &CheckOrigin) {
         if let Form::States { field, .. } = &check.form
-            && self.info(field.step).is_some_and(|info| info.skips_versions)
+            && let Some(info) = self.info(field.step).filter(|info| info.skips_versions)
         {
             let reads = &self.step(field.step).reads;
-            let message = format!("`{reads}` is a polled table and may skip states: any path of arrows will do");
-            self.say("polled-states", origin.place("states"), message, "use `capture: changes` to see every state");
+            let (why, help) = match info.tells_operations {
+                true => ("fetches values after they have changed", "let the writer say each state in a stream"),
+                false => ("is a polled table", "use `capture: changes` to see every state"),
+            };
+            let message = format!("`{reads}` {why} and may skip states: any path of arrows will do");
+            self.say("polled-states", origin.place("states"), message, help);
         }
     }
 }

@@ -101,6 +101,7 @@ impl Fixture {
             clock: Clock::One,
             resolution: Span::ZERO,
             skips_versions: false,
+            tells_operations: false,
             captures_changes: false,
         };
         adjust(&mut source);

@@ -2,7 +2,7 @@
 //!
 //! [`mod@file`] reads recordings, plain, compressed or piped, cut into records with the places where they stand, and
 //! follows logs.
-//! [`kafka`] follows topics, [`mod@rabbitmq`] exchanges and streams.
+//! [`kafka`] follows topics, [`mod@rabbitmq`] exchanges and streams, [`mod@redis`] keys, streams and channels.
 //! [`otlp`] and [`http_events`] listen to what is sent to them; [`push`] is what listening has in common.
 //! [`live`] is the contract of those that follow a system for as long as it runs.
 //! [`mod@postgres`], [`mod@mysql`] and [`mod@sqlite`] read databases; [`tables`] is what polling them has in common.
@@ -19,6 +19,7 @@ pub mod otlp;
 pub mod postgres;
 pub mod push;
 pub mod rabbitmq;
+pub mod redis;
 pub mod remark;
 pub mod secret;
 pub mod sqlite;

@@ -18,6 +18,7 @@ mod late;
 mod logs;
 mod mysql;
 mod postgres;
+mod redis;
 mod postgres_changes;
 mod push;
 mod rabbitmq;

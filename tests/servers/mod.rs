@@ -12,6 +12,7 @@ pub mod mariadb;
 pub mod postgres;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod redis;
 
 use std::net::TcpListener;
 use std::process::{Child, Command};

@@ -183,6 +183,7 @@ fn quiet_source(name: &str) -> SourceInfo {
         lateness: Span::ZERO,
         lateness_end: false,
         skips_versions: false,
+        tells_operations: false,
         captures_changes: false,
         has_time: true,
         default_dedupe_is_position: true,

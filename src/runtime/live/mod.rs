@@ -44,7 +44,7 @@ use crate::sources::kafka::{self, Kafka};
 use crate::sources::live::{Source, Stopped};
 use crate::sources::otlp::Otlp;
 use crate::sources::remark::Remark;
-use crate::sources::{mysql, postgres, rabbitmq, sqlite};
+use crate::sources::{mysql, postgres, rabbitmq, redis, sqlite};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use entry::Delivery;
 use intake::{Bookmark, Desk, Outlet};
@@ -200,6 +200,10 @@ fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
         Tap::Postgres(options) => Box::new(postgres::Poll::new(options.clone())),
         Tap::Changes(options) => Box::new(postgres::changes::Changes::new(options.clone())),
         Tap::MySql(options) => Box::new(mysql::Poll::new(options.clone())),
+        Tap::Redis(options) => {
+            let options = redis::Options::clone(options);
+            Box::new(redis::Redis::new(redis::Options { start: config.start, ..options }))
+        }
         Tap::Sqlite(options) => Box::new(sqlite::Poll::new(options.clone())),
         Tap::Otlp(options) => Box::new(Otlp::new(options.clone())),
         Tap::HttpEvents(options) => Box::new(HttpEvents::new(options.clone())),

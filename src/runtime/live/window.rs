@@ -93,7 +93,7 @@ pub fn can_look_back(config: &Config, plan: &Plan) -> Result<(), CannotLookBack>
         match source.tap {
             Tap::Changes(_) => return Err(CannotLookBack::Changes(source.name.clone())),
             Tap::Otlp(_) | Tap::HttpEvents(_) => return Err(CannotLookBack::Pushed(source.name.clone())),
-            Tap::File { .. } | Tap::Kafka(_) | Tap::Rabbitmq(_) => {}
+            Tap::File { .. } | Tap::Kafka(_) | Tap::Rabbitmq(_) | Tap::Redis(_) => {}
             Tap::Postgres(_) | Tap::MySql(_) | Tap::Sqlite(_) => {}
         }
     }
@@ -278,7 +278,8 @@ pub(super) fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceCon
             options.begin(start);
             return source;
         }
-        Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) | Tap::Otlp(_) | Tap::HttpEvents(_) => return source,
+        Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) => return source,
+        Tap::Redis(_) | Tap::Otlp(_) | Tap::HttpEvents(_) => return source,
     };
     for table in tables {
         let timeless = table.updated.is_none() && table.time.is_none();
