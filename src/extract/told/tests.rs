@@ -22,6 +22,7 @@ fn plan(steps: &str, captures_changes: bool) -> Arc<Plan> {
         lateness: Span::ZERO,
         lateness_end: false,
         skips_versions: false,
+        tells_operations: false,
         captures_changes,
         has_time: true,
         default_dedupe_is_position: false,

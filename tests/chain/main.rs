@@ -1,0 +1,99 @@
+//! The whole chain: one flow over a log, PostgreSQL, Redis, Kafka, OpenTelemetry, RabbitMQ and MariaDB, on real servers.
+//!
+//! ```text
+//! gateway.jsonl ─▶ PostgreSQL ─▶ Redis
+//!                      └──────▶ Kafka ─▶ span ─▶ RabbitMQ ─▶ MariaDB
+//!  order_id         order_id     order_id  order_id,  payment_id,  parcel
+//!                                          payment_id parcel
+//! ```
+//!
+//! A shop takes orders through all of it, breaks some in eleven ways, and knows which. Then each server is stopped while an
+//! order waits for it: nothing is said of that order before the server is back, and all is said after. The daemon dies in
+//! between, too. What it has found in the end must be what was broken, and nothing else.
+
+#[path = "../servers/mod.rs"]
+mod servers;
+
+mod daemon;
+mod shop;
+mod systems;
+
+use daemon::Daemon;
+use shop::{Fault, Shop};
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+use systems::{Server, Systems};
+
+/// How many orders there are, of which each that is divisible by [`FAULT_EVERY`] is broken.
+const ORDERS: u64 = 160;
+const FAULT_EVERY: u64 = 7;
+/// From one order to the next.
+const PACE: Duration = Duration::from_millis(100);
+/// The watch begins before anything is broken.
+const LEAD: u64 = 12;
+/// How long a server stands still: longer than any deadline with its lateness.
+const OUTAGE: Duration = Duration::from_secs(8);
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Whatever would wrongly be found, is found within the deadlines and the latenesses.
+const SETTLES_WITHIN: Duration = Duration::from_secs(12);
+
+/// By check and order: class and status.
+type Findings = BTreeMap<(String, String), String>;
+
+#[test]
+fn exactly_what_was_broken_is_found() {
+    let mut systems = Systems::start();
+    let mut daemon = Daemon::start(&systems);
+    daemon.until_ready();
+    let mut shop = Shop::new(&systems);
+    for number in 0..ORDERS {
+        let fault = (number > LEAD && number % FAULT_EVERY == 0).then(|| Fault::nth(number / FAULT_EVERY));
+        shop.order(&systems, fault);
+        thread::sleep(PACE);
+        if number == ORDERS / 2 {
+            daemon.kill();
+            daemon = Daemon::start(&systems);
+        }
+    }
+    shop.finish(&systems);
+    for server in Server::ALL {
+        outage(&mut systems, &mut shop, &daemon, server);
+    }
+    expect(&daemon, shop.broken());
+    daemon.stop();
+}
+
+/// Stops a server while an order waits for it.
+fn outage(systems: &mut Systems, shop: &mut Shop, daemon: &Daemon, server: Server) {
+    let before = shop.broken().clone();
+    expect(daemon, &before);
+    let order = shop.order(systems, Some(server.lost()));
+    systems.stop(server);
+    thread::sleep(OUTAGE);
+    assert_eq!(daemon.found(), before, "{server:?} is down, and cannot say that anything of {order} is missing");
+    systems.start_again(server);
+    if server.leaves_a_gap() {
+        // What came in between was not seen, so nobody can say that it did not come: it stays undecided.
+        shop.forgive(&order);
+    }
+    expect(daemon, shop.broken());
+}
+
+/// Waits until all that was broken has been found, and a while longer for what should not be.
+#[track_caller]
+fn expect(daemon: &Daemon, broken: &Findings) {
+    let begun = Instant::now();
+    while daemon.found() != *broken {
+        let found = daemon.found();
+        if begun.elapsed() > PATIENCE {
+            let missing: Vec<_> = broken.iter().filter(|(key, word)| found.get(*key) != Some(word)).collect();
+            let wrong: Vec<_> = found.iter().filter(|(key, word)| broken.get(*key) != Some(word)).collect();
+            panic!("broken and not found: {missing:#?}\nfound and not broken: {wrong:#?}\n{}", daemon.said());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    thread::sleep(SETTLES_WITHIN.saturating_sub(begun.elapsed()));
+    assert_eq!(daemon.found(), *broken, "{}", daemon.said());
+}
