@@ -82,6 +82,7 @@ fn main() {
         lateness: Span::seconds(120),
         lateness_end: false,
         skips_versions: false,
+        tells_operations: false,
         captures_changes: false,
         has_time: true,
         default_dedupe_is_position: true,

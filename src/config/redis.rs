@@ -61,7 +61,16 @@ pub(super) fn config(
     let options = (|| {
         let streams = streams.into_iter().map(|stream| stream.value).collect();
         let (urls, security) = (urls?, security?);
-        Some(Options { urls, sentinel: sentinel?, security, keys, types: types?, streams, channels, start: Start::default() })
+        Some(Options {
+            urls,
+            sentinel: sentinel?,
+            security,
+            keys,
+            types: types?,
+            streams,
+            channels,
+            start: Start::default(),
+        })
     })();
     let tap = options.map(|options| Tap::Redis(Box::new(options)));
     let mut config = source::config(name, tap, decoding, &defaults, fields, diagnostics)?;
@@ -71,12 +80,7 @@ pub(super) fn config(
 }
 
 /// The addresses themselves may hold passwords, and are not shown.
-fn urls_of(
-    name: &str,
-    urls: &[Spanned<String>],
-    fields: &Fields<'_>,
-    diagnostics: &Diagnostics<'_>,
-) -> Vec<Secret> {
+fn urls_of(name: &str, urls: &[Spanned<String>], fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Vec<Secret> {
     if urls.iter().any(|url| !is_address(&url.value)) {
         Problem::error("bad-url", fields.node().place, format!("`url` of `{name}` is no address of Redis"))
             .help("write `redis://user:password@host:6379/0`, or `rediss://` for TLS; best by a variable, ${NAME}")
@@ -205,14 +209,23 @@ sources:
         assert!(full.security.ca.as_ref().unwrap().ends_with("ca.pem") && full.security.certificate.is_some());
         let told: Vec<_> = full.keys.iter().map(|keys| (&*keys.name, &*keys.glob)).collect();
         assert_eq!(told, [("orders", "order:*"), ("carts", "cart:*"), ("carts", "basket:*")]);
-        assert_eq!((&full.types.0[..], &full.streams[..]), (&['$', 'h'][..], &["audit".into(), "bull:mail:events".to_owned()][..]));
+        assert_eq!(
+            (&full.types.0[..], &full.streams[..]),
+            (&['$', 'h'][..], &["audit".into(), "bull:mail:events".to_owned()][..])
+        );
         assert!(full.channels[0].has_wildcard() && !full.channels[1].has_wildcard());
         let info = cache.info();
         assert!(info.skips_versions && info.tells_operations && info.has_time && !info.default_dedupe_is_position);
-        assert_eq!((cache.pacing.lateness, plain.pacing.lateness), (Lateness::Span(Span::seconds(2)), Lateness::Span(LATENESS)));
+        assert_eq!(
+            (cache.pacing.lateness, plain.pacing.lateness),
+            (Lateness::Span(Span::seconds(2)), Lateness::Span(LATENESS))
+        );
         assert_eq!((plain.carries, log.carries, log.skips_versions), (Carries::Rows, Carries::Messages, false));
         assert_eq!((plain.resolution, log.resolution, log.clock), (RESOLUTION_HEARD, RESOLUTION, Clock::PerPart));
-        assert_eq!((&short.keys[..], short.types.0.len()), (&[Pattern { name: "order:*".into(), glob: "order:*".into() }][..], 5));
+        assert_eq!(
+            (&short.keys[..], short.types.0.len()),
+            (&[Pattern { name: "order:*".into(), glob: "order:*".into() }][..], 5)
+        );
         assert!(matches!(log.start, Start::At(_)) && streams.streams == ["audit"]);
         assert!(!format!("{config:?}").contains("s3cret"));
     }

@@ -41,6 +41,7 @@ fn info(source: &Source) -> SourceInfo {
         lateness: source.lateness,
         lateness_end: source.lateness_end,
         skips_versions: source.skips_versions,
+        tells_operations: false,
         captures_changes: false,
         has_time: true,
         default_dedupe_is_position: true,

@@ -7,22 +7,22 @@ use std::time::Duration;
 /// The server, or the way to it, does not let us in.
 pub(super) fn refused(address: &str, error: &RedisError) -> Failure {
     let text = error.to_string();
-    let remedy = if text.contains("WRONGPASS") || text.contains("AuthenticationFailed") || text.contains("invalid password")
-    {
-        ". The user or the password in `url` is wrong"
-    } else if text.contains("NOAUTH") {
-        ". It wants a password: `url: redis://user:password@host:6379`"
-    } else if text.contains("NOPERM") || text.contains("NoPerm") {
-        return forbidden(address, &text);
-    } else if text.contains("HELLO") || text.contains("RESP3") {
-        ". Redis 6 or later is needed"
-    } else if text.contains("ertificate") || text.contains("TLS") || text.contains("tls") {
-        ". Is `ca` of `security` the authority that has signed the server's certificate, for this name?"
-    } else if text.contains("DB index") {
-        ". The number behind the last `/` of `url` is no database of this server"
-    } else {
-        ". Check `url`, and whether the server can be reached from here"
-    };
+    let remedy =
+        if text.contains("WRONGPASS") || text.contains("AuthenticationFailed") || text.contains("invalid password") {
+            ". The user or the password in `url` is wrong"
+        } else if text.contains("NOAUTH") {
+            ". It wants a password: `url: redis://user:password@host:6379`"
+        } else if text.contains("NOPERM") || text.contains("NoPerm") {
+            return forbidden(address, &text);
+        } else if text.contains("HELLO") || text.contains("RESP3") {
+            ". Redis 6 or later is needed"
+        } else if text.contains("ertificate") || text.contains("TLS") || text.contains("tls") {
+            ". Is `ca` of `security` the authority that has signed the server's certificate, for this name?"
+        } else if text.contains("DB index") {
+            ". The number behind the last `/` of `url` is no database of this server"
+        } else {
+            ". Check `url`, and whether the server can be reached from here"
+        };
     Failure(format!("Redis at {address} cannot be used ({text}){remedy}"))
 }
 

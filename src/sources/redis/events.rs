@@ -85,7 +85,9 @@ impl After {
             _ if begins(&["lpush", "rpush", "lpop", "rpop", "linsert", "lset", "lrem", "ltrim"]) => {
                 After::Holds(Kind::List)
             }
-            _ if begins(&["hset", "hdel", "hincr", "hexp", "hpersist", "hgetdel", "hgetex"]) => After::Holds(Kind::Hash),
+            _ if begins(&["hset", "hdel", "hincr", "hexp", "hpersist", "hgetdel", "hgetex"]) => {
+                After::Holds(Kind::Hash)
+            }
             _ if begins(&["zadd", "zincr", "zrem", "zunion", "zinter", "zdiff", "zrange", "geo"]) => {
                 After::Holds(Kind::Sorted)
             }

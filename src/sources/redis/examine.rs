@@ -33,7 +33,8 @@ fn look(options: &Arc<Options>, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
     let Place { mut nodes, watch } = Place::find(options, &waiter, &mut Alone)?;
     for (index, node) in nodes.iter_mut().enumerate() {
         let what = if watch.is_cluster() { "a master of a cluster" } else { "a server" };
-        remarks.push(Remark::good(format!("Redis {} at {}, {what}, lets us in", node.hello.version, node.link.address)));
+        remarks
+            .push(Remark::good(format!("Redis {} at {}, {what}, lets us in", node.hello.version, node.link.address)));
         node.listen(options, index == 0, &waiter, &mut Alone)?;
         match &node.assumed {
             Some(why) => remarks.push(Remark::warning(format!("progress will be assumed: {why}"))),
@@ -58,12 +59,7 @@ fn look(options: &Arc<Options>, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
 }
 
 /// A key that is there, and its value as a flow will see it.
-fn example(
-    options: &Options,
-    nodes: &mut [Node],
-    waiter: &Waiter,
-    remarks: &mut Vec<Remark>,
-) -> Result<(), Halt> {
+fn example(options: &Options, nodes: &mut [Node], waiter: &Waiter, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
     if options.keys.is_empty() {
         return Ok(());
     }
@@ -72,7 +68,7 @@ fn example(
         let Some((node, keys)) = scan.next(nodes, options, waiter, &mut Alone)? else { break };
         let Some(key) = keys.into_iter().next() else { continue };
         let held = fetch::fetch(nodes, node, vec![(key.clone(), After::Unknown)], waiter, &mut Alone)?;
-        if let Some(Held::Whole(json) | Held::Cut(json)) = held.get(&key) {
+        if let Some(Held::Whole(json) | Held::Cut(json)) = held.get(&key).map(|found| &found.held) {
             let shown: String = json.chars().take(SHOWN).collect();
             let more = if shown.len() < json.len() { "…" } else { "" };
             remarks.push(Remark::good(format!("the key {} is there, with the body {shown}{more}", value::text(&key))));
@@ -90,7 +86,9 @@ fn stream(key: &str, node: &mut Node, waiter: &Waiter) -> Result<Remark, Halt> {
     if let Value::ServerError(error) = &answer
         && error.details().is_some_and(|why| why.contains("no such key"))
     {
-        return Ok(Remark::warning(format!("there is no stream `{key}`: it is read from when it is made. Is the name right?")));
+        return Ok(Remark::warning(format!(
+            "there is no stream `{key}`: it is read from when it is made. Is the name right?"
+        )));
     }
     let pairs = value::pairs(answer.clone());
     let of = |name: &str| {

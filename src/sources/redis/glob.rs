@@ -73,7 +73,8 @@ mod tests {
         ] {
             assert!(check(pattern, text), "{pattern} matches {text}");
         }
-        for (pattern, text) in [("order:*", "orders"), ("h[^e]llo", "hello"), (r"a\*b", "axb"), ("?", ""), ("a", "ab")] {
+        for (pattern, text) in [("order:*", "orders"), ("h[^e]llo", "hello"), (r"a\*b", "axb"), ("?", ""), ("a", "ab")]
+        {
             assert!(!check(pattern, text), "{pattern} does not match {text}");
         }
     }

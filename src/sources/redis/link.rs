@@ -108,12 +108,7 @@ impl Link {
     }
 
     /// Asks one thing.
-    pub fn ask_one(
-        &mut self,
-        command: redis::Cmd,
-        waiter: &Waiter,
-        intake: &mut dyn Intake,
-    ) -> Result<Value, Halt> {
+    pub fn ask_one(&mut self, command: redis::Cmd, waiter: &Waiter, intake: &mut dyn Intake) -> Result<Value, Halt> {
         let mut pipeline = redis::pipe();
         pipeline.add_command(command);
         Ok(self.ask(&pipeline, waiter, intake)?.pop().unwrap_or(Value::Nil))

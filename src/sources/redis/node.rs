@@ -48,9 +48,16 @@ impl Node {
     /// The server at the other end of a link.
     pub fn of(mut link: Link, waiter: &Waiter, intake: &mut dyn Intake) -> Result<Node, Halt> {
         let hello = servers::hello(&mut link, waiter, intake)?;
+        if hello.mode == "sentinel" {
+            let remedy = "say which master it watches, `sentinel: {master: NAME}`";
+            return Err(Failure(format!("Redis at {} is a sentinel: {remedy}", link.address)).into());
+        }
         let life = servers::life(&mut link, waiter, intake)?;
         let assumed = (!hello.is_master).then(|| {
-            format!("Redis at {} is a replica, which may not have heard of everything yet; name the master", link.address)
+            format!(
+                "Redis at {} is a replica, which may not have heard of everything yet; name the master",
+                link.address
+            )
         });
         let (slots, handled, pending, proven, watched) = Default::default();
         Ok(Node { link, hello, life, slots, handled, pending, proven, watched, assumed })
@@ -74,12 +81,7 @@ impl Node {
     }
 
     /// Whether the server publishes what is followed. One that lets nobody look is believed.
-    fn check_published(
-        &mut self,
-        options: &Options,
-        waiter: &Waiter,
-        intake: &mut dyn Intake,
-    ) -> Result<(), Halt> {
+    fn check_published(&mut self, options: &Options, waiter: &Waiter, intake: &mut dyn Intake) -> Result<(), Halt> {
         if options.keys.is_empty() {
             return Ok(());
         }

@@ -3,7 +3,9 @@
 use super::super::live::{Failure, Start};
 use super::super::secret::Secret;
 use super::events::Types;
-use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates};
+use redis::{
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates,
+};
 use std::fs;
 use std::path::PathBuf;
 
@@ -71,7 +73,9 @@ impl Options {
     /// The address that a url names, and all that the login needs.
     pub(super) fn address(url: &Secret) -> Result<ConnectionInfo, Failure> {
         let info = url.0.as_str().into_connection_info().map_err(|_| {
-            Failure("`url` is no address of Redis: write `redis://user:password@host:6379/0`, `rediss://` with TLS".into())
+            Failure(
+                "`url` is no address of Redis: write `redis://user:password@host:6379/0`, `rediss://` with TLS".into(),
+            )
         })?;
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
         Ok(info.set_redis_settings(settings))

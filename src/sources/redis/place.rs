@@ -57,11 +57,6 @@ impl Place {
                 let nodes = nodes.collect::<Result<Vec<Node>, Halt>>()?;
                 Ok(Place { nodes, watch: Watch { whom: Whom::Cluster, asked } })
             }
-            "sentinel" => Err(Failure(format!(
-                "Redis at {} is a sentinel: say which master it watches, `sentinel: {{master: NAME}}`",
-                node.link.address
-            ))
-            .into()),
             _ => Ok(Place { nodes: vec![node], watch: Watch { whom: Whom::Nobody, asked } }),
         }
     }
@@ -158,7 +153,10 @@ fn ask_sentinel(
         None => servers::master(options, sentinel, waiter, intake).map(|(info, found)| {
             *link = Some(found);
             let address = info.addr().to_string();
-            address.rsplit_once(':').map(|(host, port)| (host.to_owned(), port.parse().unwrap_or(0))).unwrap_or_default()
+            address
+                .rsplit_once(':')
+                .map(|(host, port)| (host.to_owned(), port.parse().unwrap_or(0)))
+                .unwrap_or_default()
         }),
     };
     match known {

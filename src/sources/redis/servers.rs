@@ -17,6 +17,7 @@ pub(super) struct Hello {
     pub version: String,
     /// `standalone`, `cluster`, `sentinel`.
     pub mode: String,
+    /// A sentinel has no role.
     pub is_master: bool,
 }
 
@@ -40,7 +41,11 @@ pub(super) fn read_hello(answer: Value) -> Option<Hello> {
         let found = pairs.iter().find(|(key, _)| value::raw(key) == name.as_bytes());
         found.map(|(_, text)| value::text(value::raw(text)))
     };
-    Some(Hello { version: of("version")?, mode: of("mode")?, is_master: of("role")? == "master" })
+    Some(Hello {
+        version: of("version")?,
+        mode: of("mode")?,
+        is_master: of("role").is_none_or(|role| role == "master"),
+    })
 }
 
 /// Which server it is, in which of its lives: another one after a restart, and after another took over.
@@ -85,9 +90,8 @@ pub(super) fn master(
     let mut failed = None;
     for url in &options.urls {
         let info = Options::address(url)?;
-        let mut login = RedisConnectionInfo::default()
-            .set_protocol(info.redis_settings().protocol())
-            .set_skip_set_lib_name();
+        let mut login =
+            RedisConnectionInfo::default().set_protocol(info.redis_settings().protocol()).set_skip_set_lib_name();
         if let Some((user, password)) = &sentinel.login {
             login = login.set_password(&password.0);
             if let Some(user) = user {
@@ -180,7 +184,8 @@ pub(super) fn slot(key: &[u8]) -> u16 {
         Some(&behind[..length])
     });
     let crc = tag.unwrap_or(key).iter().fold(0u16, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 })
+        (0..8)
+            .fold(crc ^ (u16::from(*byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 })
     });
     crc % SLOTS
 }

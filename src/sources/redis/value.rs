@@ -28,10 +28,8 @@ pub(super) fn text(bytes: &[u8]) -> String {
 
 /// Fields and values in turn, as an object.
 pub(super) fn object(pairs: &[(Value, Value)]) -> String {
-    let fields: Vec<String> = pairs
-        .iter()
-        .map(|(field, value)| format!("{}:{}", quoted(&text(raw(field))), json(raw(value))))
-        .collect();
+    let fields: Vec<String> =
+        pairs.iter().map(|(field, value)| format!("{}:{}", quoted(&text(raw(field))), json(raw(value)))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
@@ -128,7 +126,10 @@ mod tests {
         let told = |bytes: &[u8]| json(bytes);
         assert_eq!(told(br#"{"a": 1}"#), r#"{"a": 1}"#);
         assert_eq!((told(b"12"), told(b"007"), told(b"paid")), ("12".into(), r#""007""#.into(), r#""paid""#.into()));
-        assert_eq!((told(b""), told(&[0xff, 0]), told(b"{\"a\"")), ("\"\"".into(), r#""ff00""#.into(), r#""{\"a\"""#.into()));
+        assert_eq!(
+            (told(b""), told(&[0xff, 0]), told(b"{\"a\"")),
+            ("\"\"".into(), r#""ff00""#.into(), r#""{\"a\"""#.into())
+        );
         let pairs = vec![(bulk("status"), bulk("paid")), (bulk("data"), bulk(r#"{"id":7}"#))];
         assert_eq!(object(&pairs), r#"{"status":"paid","data":{"id":7}}"#);
         assert_eq!(list(&[bulk("a"), bulk("2")]), r#"["a",2]"#);

@@ -104,6 +104,7 @@ fn plan(text: String, skew: Span, polled: bool) -> Plan {
         lateness: Span::ZERO,
         lateness_end: false,
         skips_versions: polled,
+        tells_operations: false,
         captures_changes: false,
         has_time: true,
         default_dedupe_is_position: false,
