@@ -65,6 +65,11 @@ fn the_page_on_kafka_holds() {
 }
 
 #[test]
+fn the_page_on_redis_holds() {
+    holds("docs/redis.md");
+}
+
+#[test]
 fn the_page_on_change_capture_holds() {
     holds("docs/postgres-changes.md");
 }

@@ -1,7 +1,7 @@
 //! Redis: one server, one with TLS, replicas behind sentinels, a cluster; each on free ports, in folders of their own.
 
 use super::proxy::Proxy;
-use super::{Process, eventually, free_port};
+use super::{Process, certificates, eventually, free_port};
 use redis::{Connection, FromRedisValue, ToRedisArgs};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Redis {
     folder: tempfile::TempDir,
     pub port: u16,
+    tls: u16,
     arguments: Vec<String>,
     proxy: Proxy,
     process: Option<Process>,
@@ -36,9 +37,36 @@ impl Redis {
         arguments.push(folder.path().display().to_string());
         arguments.extend(["--port".to_owned(), port.to_string()]);
         arguments.extend(settings.iter().map(|&text| text.to_owned()));
-        let mut server = Redis { folder, port, arguments, proxy: Proxy::to(port), process: None };
+        let mut server = Redis { folder, port, tls: 0, arguments, proxy: Proxy::to(port), process: None };
         server.start_again();
         server
+    }
+
+    /// Starts one that speaks TLS on a port of its own as well, and asks for the client's certificate where it is told to.
+    pub fn start_with_tls(settings: &[&str], asks_clients: bool) -> Redis {
+        let mut server = Redis::start(settings);
+        server.stop();
+        certificates::make(server.folder.path());
+        server.tls = free_port();
+        let file = |name: &str| server.folder.path().join(name).display().to_string();
+        let clients = if asks_clients { "yes" } else { "no" };
+        let (port, certificate, key, ca) =
+            (server.tls.to_string(), file("server.crt"), file("server.key"), file("ca.pem"));
+        let settings = [
+            ("--tls-port", &*port),
+            ("--tls-cert-file", &certificate),
+            ("--tls-key-file", &key),
+            ("--tls-ca-cert-file", &ca),
+            ("--tls-auth-clients", clients),
+        ];
+        server.arguments.extend(settings.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]));
+        server.start_again();
+        server
+    }
+
+    /// The address of the port that speaks TLS, and the folder of the certificates.
+    pub fn tls(&self) -> (String, &Path) {
+        (format!("rediss://localhost:{}/0", self.tls), self.folder.path())
     }
 
     /// Starts it again, with what it has kept.
@@ -147,7 +175,8 @@ impl Cluster {
     /// So many masters, each with so many replicas.
     pub fn start(masters: usize, replicas: usize) -> Cluster {
         let settings =
-            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", NOTIFY[0], NOTIFY[1], "--appendonly", "no"];
+            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0"];
+        let settings = [&settings[..], &NOTIFY].concat();
         let nodes: Vec<Redis> = (0..masters * (1 + replicas)).map(|_| Redis::start(&settings)).collect();
         let mut create = Command::new(binary().with_file_name("redis-cli"));
         create.args(["--cluster", "create"]).args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)));
@@ -156,6 +185,12 @@ impl Cluster {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
         let cluster = Cluster(nodes);
         cluster.until_whole();
+        for replica in &cluster.0[masters..] {
+            eventually("a replica is not in step", || {
+                let info: String = replica.run("INFO", "replication");
+                if info.contains("master_link_status:up") { Ok(()) } else { Err(info) }
+            });
+        }
         cluster
     }
 

@@ -68,7 +68,7 @@ fn example(options: &Options, nodes: &mut [Node], waiter: &Waiter, remarks: &mut
         let Some((node, keys)) = scan.next(nodes, options, waiter, &mut Alone)? else { break };
         let Some(key) = keys.into_iter().next() else { continue };
         let held = fetch::fetch(nodes, node, vec![(key.clone(), After::Unknown)], waiter, &mut Alone)?;
-        if let Some(Held::Whole(json) | Held::Cut(json)) = held.get(&key) {
+        if let Some(Held::Whole(json) | Held::Cut(json)) = held.get(&key).map(|found| &found.held) {
             let shown: String = json.chars().take(SHOWN).collect();
             let more = if shown.len() < json.len() { "…" } else { "" };
             remarks.push(Remark::good(format!("the key {} is there, with the body {shown}{more}", value::text(&key))));

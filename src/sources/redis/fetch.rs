@@ -29,6 +29,14 @@ pub(super) enum Held {
     Elsewhere,
 }
 
+/// What was found of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub held: Held,
+    /// Its slot has another server by now, or is about to.
+    pub has_moved: bool,
+}
+
 /// What is asked next of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -43,6 +51,7 @@ struct Wanted {
     /// Which server is asked, and whether it only receives the key's slot as yet.
     node: usize,
     asking: bool,
+    has_moved: bool,
 }
 
 /// What comes of an answer.
@@ -59,13 +68,14 @@ pub(super) fn fetch(
     keys: Vec<(Vec<u8>, After)>,
     waiter: &Waiter,
     intake: &mut dyn Intake,
-) -> Result<HashMap<Vec<u8>, Held>, Halt> {
+) -> Result<HashMap<Vec<u8>, Found>, Halt> {
     let mut found = HashMap::with_capacity(keys.len());
     let first = |(key, after)| Wanted {
         key,
         step: if let After::Holds(kind) = after { Step::Value(kind) } else { Step::Type },
         node: home,
         asking: false,
+        has_moved: false,
     };
     let mut wanted: Vec<Wanted> = keys.into_iter().map(first).collect();
     for _ in 0..ATTEMPTS_MAX {
@@ -83,20 +93,20 @@ pub(super) fn fetch(
         }
         for (mut one, answer) in left {
             match outcome(&one, answer).map_err(|failed| at(failed, &nodes[one.node].link.address, &one.key))? {
-                Outcome::Held(held) => _ = found.insert(one.key, held),
+                Outcome::Held(held) => _ = found.insert(one.key, Found { held, has_moved: one.has_moved }),
                 Outcome::Next(step) => {
                     one.step = step;
                     wanted.push(one);
                 }
                 Outcome::Moved { to, asking } => match nodes.iter().position(|node| node.link.address == to) {
-                    Some(node) => wanted.push(Wanted { node, asking, ..one }),
-                    None => _ = found.insert(one.key, Held::Elsewhere),
+                    Some(node) => wanted.push(Wanted { node, asking, has_moved: true, ..one }),
+                    None => _ = found.insert(one.key, Found { held: Held::Elsewhere, has_moved: true }),
                 },
             }
         }
     }
     // Whoever changes its type that fast has the next event ready.
-    found.extend(wanted.into_iter().map(|one| (one.key, Held::Other)));
+    found.extend(wanted.into_iter().map(|one| (one.key, Found { held: Held::Other, has_moved: one.has_moved })));
     Ok(found)
 }
 

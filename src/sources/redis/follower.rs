@@ -9,7 +9,7 @@ use super::super::live::{Intake, Start};
 use super::super::waiting::{Halt, Waiter};
 use super::cursor::{self, State};
 use super::events::{After, Event};
-use super::fetch::{self, Held};
+use super::fetch::{self, Found, Held};
 use super::glob;
 use super::node::Node;
 use super::options::{Options, Pattern};
@@ -143,8 +143,9 @@ impl Follower {
                     told::message(&self.options, message, (&channels, at), &mut self.state.offsets, intake);
                 }
                 Event::Key { of, key, what } => {
-                    let held = held.get(key).unwrap_or(&Held::Gone);
-                    let moved = in_cluster && what == "del" && *held == Held::Elsewhere;
+                    let found = held.get(key);
+                    let held = found.map_or(&Held::Gone, |found| &found.held);
+                    let moved = what == "del" && found.is_some_and(|found| found.has_moved);
                     let is_newer = last.get(&key[..]) != Some(&place);
                     let told = Told { part: &keys, at, of: *of, key, what: Some(what), held, is_newer };
                     // A key that goes to another server is deleted here, and restored there.
@@ -165,7 +166,7 @@ impl Follower {
         index: usize,
         wanted: HashMap<Vec<u8>, After>,
         intake: &mut dyn Intake,
-    ) -> Result<HashMap<Vec<u8>, Held>, Halt> {
+    ) -> Result<HashMap<Vec<u8>, Found>, Halt> {
         let mut wanted: Vec<_> = wanted.into_iter().filter(|(_, after)| *after != After::Gone).collect();
         let mut held = HashMap::with_capacity(wanted.len());
         while !wanted.is_empty() {
@@ -228,7 +229,11 @@ impl Follower {
         let answer = self.nodes[index].look(&self.options, &self.waiter, intake)?;
         self.nodes[index].handled(0, &answer);
         let part = self.keys_part(index);
-        for (key, held) in held.iter().filter(|(_, held)| !matches!(held, Held::Gone | Held::Elsewhere)) {
+        for (key, held) in held
+            .iter()
+            .map(|(key, found)| (key, &found.held))
+            .filter(|(_, held)| !matches!(held, Held::Gone | Held::Elsewhere))
+        {
             let matches = |keys: &Pattern| glob::matches(keys.glob.as_bytes(), key);
             let Some(of) = self.options.keys.iter().position(matches) else { continue };
             let told = Told { part: &part, at: answer.at, of, key, what: None, held, is_newer: false };

@@ -48,6 +48,10 @@ impl Node {
     /// The server at the other end of a link.
     pub fn of(mut link: Link, waiter: &Waiter, intake: &mut dyn Intake) -> Result<Node, Halt> {
         let hello = servers::hello(&mut link, waiter, intake)?;
+        if hello.mode == "sentinel" {
+            let remedy = "say which master it watches, `sentinel: {master: NAME}`";
+            return Err(Failure(format!("Redis at {} is a sentinel: {remedy}", link.address)).into());
+        }
         let life = servers::life(&mut link, waiter, intake)?;
         let assumed = (!hello.is_master).then(|| {
             format!(

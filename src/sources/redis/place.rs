@@ -57,11 +57,6 @@ impl Place {
                 let nodes = nodes.collect::<Result<Vec<Node>, Halt>>()?;
                 Ok(Place { nodes, watch: Watch { whom: Whom::Cluster, asked } })
             }
-            "sentinel" => Err(Failure(format!(
-                "Redis at {} is a sentinel: say which master it watches, `sentinel: {{master: NAME}}`",
-                node.link.address
-            ))
-            .into()),
             _ => Ok(Place { nodes: vec![node], watch: Watch { whom: Whom::Nobody, asked } }),
         }
     }

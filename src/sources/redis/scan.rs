@@ -9,6 +9,9 @@ use redis::Value;
 /// So many keys are looked at in one step; what does not match costs the server as much.
 const PAGE: usize = 500;
 
+/// Keys of one server, by its number.
+pub(super) type Page = (usize, Vec<Vec<u8>>);
+
 /// How far it has come.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
@@ -25,7 +28,7 @@ impl Scan {
         options: &Options,
         waiter: &Waiter,
         intake: &mut dyn Intake,
-    ) -> Result<Option<(usize, Vec<Vec<u8>>)>, Halt> {
+    ) -> Result<Option<Page>, Halt> {
         let Some(node) = nodes.get_mut(self.node) else { return Ok(None) };
         let mut command = redis::cmd("SCAN");
         command.arg(if self.cursor.is_empty() { "0" } else { &self.cursor });

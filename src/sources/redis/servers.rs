@@ -17,6 +17,7 @@ pub(super) struct Hello {
     pub version: String,
     /// `standalone`, `cluster`, `sentinel`.
     pub mode: String,
+    /// A sentinel has no role.
     pub is_master: bool,
 }
 
@@ -40,7 +41,11 @@ pub(super) fn read_hello(answer: Value) -> Option<Hello> {
         let found = pairs.iter().find(|(key, _)| value::raw(key) == name.as_bytes());
         found.map(|(_, text)| value::text(value::raw(text)))
     };
-    Some(Hello { version: of("version")?, mode: of("mode")?, is_master: of("role")? == "master" })
+    Some(Hello {
+        version: of("version")?,
+        mode: of("mode")?,
+        is_master: of("role").is_none_or(|role| role == "master"),
+    })
 }
 
 /// Which server it is, in which of its lives: another one after a restart, and after another took over.

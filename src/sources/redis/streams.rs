@@ -38,7 +38,7 @@ impl Id {
     /// As an offset, which rises with the id; `None` where it does not fit.
     fn packed(self) -> Option<u64> {
         let fits = self.milliseconds < 1 << (64 - SEQUENCE_BITS) && self.sequence < 1 << SEQUENCE_BITS;
-        fits.then(|| self.milliseconds << SEQUENCE_BITS | self.sequence)
+        fits.then_some(self.milliseconds << SEQUENCE_BITS | self.sequence)
     }
 
     fn time(self) -> Option<Time> {

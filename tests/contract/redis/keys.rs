@@ -90,7 +90,10 @@ fn what_changes_faster_than_it_is_fetched_is_said_to_have_changed() {
     assert!(told.contains(&"k set 199".to_owned()), "the last one is as it stands");
     assert!(told.contains(&"k2 set null (gone)".to_owned()) && told.contains(&"k2 del null".to_owned()));
     let times: Vec<Option<Time>> = records(&said).iter().map(|seen| seen.time).collect();
-    assert!(times.is_sorted() && times[0] > Some(Time(now().0 - 10_000_000_000)), "in their order, by the server's clock");
+    assert!(
+        times.is_sorted() && times[0] > Some(Time(now().0 - 10_000_000_000)),
+        "in their order, by the server's clock"
+    );
     watch.stop();
 }
 

@@ -1,7 +1,8 @@
 //! Redis, real servers.
 
-mod keys;
 mod cluster;
+mod cost;
+mod keys;
 mod random;
 mod security;
 mod sentinels;

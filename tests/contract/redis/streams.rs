@@ -30,7 +30,10 @@ fn it_begins_where_it_is_told() {
     let server = Redis::start(&[]);
     (1..=4).for_each(|number| add(&server, &format!("{number}000-0"), number));
     for (start, expected) in [
-        (Start::Beginning, &["audit:1000-0={\"n\":1}", "audit:2000-0={\"n\":2}", "audit:3000-0={\"n\":3}", "audit:4000-0={\"n\":4}"][..]),
+        (
+            Start::Beginning,
+            &["audit:1000-0={\"n\":1}", "audit:2000-0={\"n\":2}", "audit:3000-0={\"n\":3}", "audit:4000-0={\"n\":4}"][..],
+        ),
         (Start::At(Time(3_000_000_000)), &["audit:3000-0={\"n\":3}", "audit:4000-0={\"n\":4}"]),
         (Start::Latest, &[]),
     ] {
