@@ -6,7 +6,7 @@ use crate::servers::kafka::Kafka;
 use crate::servers::mariadb::Mariadb;
 use crate::servers::postgres::Postgres;
 use crate::servers::rabbitmq::{ADMIN, Rabbitmq, WATCHER};
-use crate::servers::redis::Redis;
+use crate::servers::redis::{NOTIFY, Redis};
 use crate::servers::{eventually, free_port};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
 use lapin::types::FieldTable;
@@ -80,7 +80,7 @@ impl Systems {
             "CREATE TABLE parcels (id varchar(40) PRIMARY KEY, at timestamp(6) DEFAULT current_timestamp(6), KEY (at));
              CREATE USER watcher IDENTIFIED BY 's3cret'; GRANT PROCESS ON *.* TO watcher; GRANT SELECT ON shop.* TO watcher",
         );
-        let redis = Redis::start(&["notify-keyspace-events KA"]);
+        let redis = Redis::start(&NOTIFY);
         let rabbitmq = Rabbitmq::start();
         rabbitmq.control(&["set_permissions", WATCHER.0, "^throughline.*", "^throughline.*", ".*"]);
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
