@@ -1,4 +1,4 @@
-//! RabbitMQ: an own node in a folder, on free ports, with streams.
+//! RabbitMQ: an own node in a folder, on free ports. Streams are part of it; the plugin of that name is another protocol.
 
 use super::{Process, eventually, free_port};
 use std::fs;
@@ -10,7 +10,7 @@ pub const ADMIN: (&str, &str) = ("admin", "admin");
 pub const WATCHER: (&str, &str) = ("watcher", "s3cret");
 /// Lines of the configuration that every node has.
 const CONFIG: &str = "loopback_users = none\nlog.file.level = warning\nvm_memory_high_watermark.absolute = 512MB\n\
-                      disk_free_limit.absolute = 50MB\nstream.initial_cluster_size = 1\n";
+                      disk_free_limit.absolute = 50MB\n";
 
 /// A running node.
 pub struct Rabbitmq {
@@ -38,7 +38,7 @@ impl Rabbitmq {
             server.path("key.pem").display()
         );
         fs::write(server.path("rabbitmq.conf"), config).unwrap();
-        fs::write(server.path("enabled_plugins"), "[rabbitmq_stream].\n").unwrap();
+        fs::write(server.path("enabled_plugins"), "[].\n").unwrap();
         if is_root() {
             run(Command::new("chown").args(["-R", "rabbitmq:rabbitmq"]).arg(server.folder.path()));
         }

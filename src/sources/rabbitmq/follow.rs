@@ -141,6 +141,11 @@ impl<'o> Follower<'o> {
         }
         if let Some(why) = &*spoiled {
             intake.hole(why);
+            // Where all begins anew, nothing that comes now is older than what was missed: the next record ends the hole.
+            let is_anew = |queue: &Queue<'_>| queue.course.place.mark.is_none() && queue.course.place.after == 0;
+            if streams.is_empty() && queues.iter().all(is_anew) {
+                *spoiled = None;
+            }
         }
         let now = Instant::now();
         Ok(Follower {
@@ -338,7 +343,8 @@ impl<'o> Follower<'o> {
         self.link.ask(intake, "an acknowledgement", lost.channel.basic_ack(tag, BasicAckOptions::default()))
     }
 
-    /// Something may have been missed. It is told at once, and once more with the next proof, where it ends.
+    /// Something may have been missed. It is told at once, and once more with the next proof, which ends it: what comes in
+    /// between may have waited in another queue for longer than what was missed.
     fn spoil(&mut self, why: String, intake: &mut dyn Intake) {
         if self.spoiled.as_ref() != Some(&why) {
             intake.hole(&why);
