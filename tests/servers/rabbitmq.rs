@@ -32,7 +32,7 @@ impl Rabbitmq {
         let certificate = server.make_certificate();
         let config = format!(
             "{CONFIG}listeners.tcp.1 = 127.0.0.1:{port}\nlisteners.ssl.1 = 127.0.0.1:{tls_port}\n\
-             ssl_options.cacertfile = {0}\nssl_options.certfile = {0}\nssl_options.keyfile = {1}\n\
+             ssl_options.certfile = {}\nssl_options.keyfile = {}\n\
              ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
             certificate.display(),
             server.path("key.pem").display()
@@ -54,14 +54,23 @@ impl Rabbitmq {
         self.folder.path().join(name)
     }
 
-    /// A certificate for localhost that signs itself: it is its own authority.
+    /// A certificate for localhost, of an authority made for it.
     fn make_certificate(&self) -> PathBuf {
-        let (certificate, key) = (self.ca(), self.path("key.pem"));
-        let mut openssl = Command::new("openssl");
-        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
-        openssl.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
-        run(openssl.arg("-keyout").arg(key).arg("-out").arg(&certificate));
-        certificate
+        let path = |name: &str| self.path(name).display().to_string();
+        fs::write(self.path("ext"), "basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+        let (authority, authority_key, certificate, key) =
+            (path("ca.pem"), path("ca.key"), path("cert.pem"), path("key.pem"));
+        let new_key = ["-newkey", "rsa:2048", "-nodes"];
+        let mut openssl = |arguments: &[&[&str]]| run(Command::new("openssl").args(arguments.concat()));
+        openssl(&[
+            &["req", "-x509", "-subj", "/CN=authority", "-keyout", &authority_key, "-out", &authority],
+            &new_key,
+        ]);
+        openssl(&[&["req", "-subj", "/CN=localhost", "-keyout", &key, "-out", &path("csr")], &new_key]);
+        let signed =
+            ["x509", "-req", "-in", &path("csr"), "-out", &certificate, "-extfile", &path("ext"), "-CA", &authority];
+        openssl(&[&signed, &["-CAkey", &authority_key, "-CAcreateserial"]]);
+        self.path("cert.pem")
     }
 
     /// The file of the authority that has signed the node's certificate.
