@@ -1,6 +1,6 @@
 //! RabbitMQ: an own node in a folder, on free ports. Streams are part of it; the plugin of that name is another protocol.
 
-use super::{Process, eventually, free_port};
+use super::{Process, certificates, eventually, free_port};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,13 +29,13 @@ impl Rabbitmq {
         let (port, tls_port) = (free_port(), free_port());
         let mut server =
             Rabbitmq { port, tls_port, distribution: free_port(), mapper: free_port(), folder, process: None };
-        let certificate = server.make_certificate();
+        certificates::make(server.folder.path());
         let config = format!(
             "{CONFIG}listeners.tcp.1 = 127.0.0.1:{port}\nlisteners.ssl.1 = 127.0.0.1:{tls_port}\n\
              ssl_options.certfile = {}\nssl_options.keyfile = {}\n\
              ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
-            certificate.display(),
-            server.path("key.pem").display()
+            server.path("server.crt").display(),
+            server.path("server.key").display()
         );
         fs::write(server.path("rabbitmq.conf"), config).unwrap();
         fs::write(server.path("enabled_plugins"), "[].\n").unwrap();
@@ -52,25 +52,6 @@ impl Rabbitmq {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
-    }
-
-    /// A certificate for localhost, of an authority made for it.
-    fn make_certificate(&self) -> PathBuf {
-        let path = |name: &str| self.path(name).display().to_string();
-        fs::write(self.path("ext"), "basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
-        let (authority, authority_key, certificate, key) =
-            (path("ca.pem"), path("ca.key"), path("cert.pem"), path("key.pem"));
-        let new_key = ["-newkey", "rsa:2048", "-nodes"];
-        let mut openssl = |arguments: &[&[&str]]| run(Command::new("openssl").args(arguments.concat()));
-        openssl(&[
-            &["req", "-x509", "-subj", "/CN=authority", "-keyout", &authority_key, "-out", &authority],
-            &new_key,
-        ]);
-        openssl(&[&["req", "-subj", "/CN=localhost", "-keyout", &key, "-out", &path("csr")], &new_key]);
-        let signed =
-            ["x509", "-req", "-in", &path("csr"), "-out", &certificate, "-extfile", &path("ext"), "-CA", &authority];
-        openssl(&[&signed, &["-CAkey", &authority_key, "-CAcreateserial"]]);
-        self.path("cert.pem")
     }
 
     /// The file of the authority that has signed the node's certificate.
