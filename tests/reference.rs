@@ -65,6 +65,11 @@ fn the_page_on_kafka_holds() {
 }
 
 #[test]
+fn the_page_on_rabbitmq_holds() {
+    holds("docs/rabbitmq.md");
+}
+
+#[test]
 fn the_page_on_change_capture_holds() {
     holds("docs/postgres-changes.md");
 }

@@ -47,8 +47,8 @@ const BIND_EVERY: Duration = Duration::from_secs(1);
 /// Where a round stands.
 enum Round {
     Resting,
-    /// The mark has not come back from these queues.
-    Marking(Vec<usize>),
+    /// The mark has not come back from these queues, of which so much had been taken when it was put.
+    Marking(Vec<(usize, u64)>),
     Sealing,
 }
 
@@ -60,6 +60,8 @@ enum Whose {
     Stream(usize),
 }
 
+/// Queues and streams that are followed.
+type Taps<'o> = (Vec<Queue<'o>>, Vec<(&'o Tap, Replay<'o>)>);
 type Taking = (Whose, Option<lapin::Result<Delivery>>);
 
 /// The state of following.
@@ -111,34 +113,8 @@ impl<'o> Follower<'o> {
         if let Some(why) = &cursor.spoiled {
             spoiled.get_or_insert_with(|| why.clone());
         }
-        let (mut queues, mut streams, mut lost) = (Vec::new(), Vec::new(), None);
-        if options.taps.iter().any(|tap| !matches!(tap.origin, Origin::Stream { .. })) {
-            let (queue, was_there) = own::lost(&link, &names, options, intake)?;
-            if !is_first && !was_there && !cursor.queues.is_empty() {
-                spoiled.get_or_insert(
-                    "our queues were gone: the broker was restarted, or we were away for too long".into(),
-                );
-            }
-            lost = Some(queue);
-        }
-        for tap in &options.taps {
-            if matches!(tap.origin, Origin::Stream { .. }) {
-                let known = cursor.streams.iter().find(|known| known.tap == tap.name);
-                let (stream, why) = Replay::open(&link, options, tap, known, intake)?;
-                if let Some(why) = why {
-                    spoiled.get_or_insert(why);
-                }
-                streams.push((tap, stream));
-            } else {
-                let known = cursor.queues.iter().find(|known| known.tap == tap.name);
-                let (queue, was_there) = Queue::open(&link, &names, options, tap, known, intake)?;
-                if !was_there {
-                    spoiled
-                        .get_or_insert_with(|| format!("our queue of `{}` was gone, or is bound otherwise", tap.name));
-                }
-                queues.push(queue);
-            }
-        }
+        let lost = Self::open_lost(&link, &names, options, (&cursor, is_first), spoiled, intake)?;
+        let (queues, streams) = Self::open_taps(&link, &names, options, &cursor, spoiled, intake)?;
         if let Some(why) = &*spoiled {
             intake.hole(why);
             // Where all begins anew, nothing that comes now is older than what was missed: the next record ends the hole.
@@ -174,6 +150,55 @@ impl<'o> Follower<'o> {
             delivered: now,
             link,
         })
+    }
+
+    /// The queue of what was dropped, where there is a queue of ours.
+    fn open_lost(
+        link: &Link,
+        names: &Names,
+        options: &Options,
+        (cursor, is_first): (&Cursor, bool),
+        spoiled: &mut Option<String>,
+        intake: &mut dyn Intake,
+    ) -> Result<Option<Lost>, Halt> {
+        if options.looks_back() {
+            return Ok(None);
+        }
+        let (lost, was_there) = own::lost(link, names, options, intake)?;
+        if !is_first && !was_there && !cursor.queues.is_empty() {
+            let why = "our queues were gone: the broker was restarted, or we were away for too long";
+            spoiled.get_or_insert_with(|| why.into());
+        }
+        Ok(Some(lost))
+    }
+
+    /// All that is followed, from where the cursor says.
+    fn open_taps(
+        link: &Link,
+        names: &Names,
+        options: &'o Options,
+        cursor: &Cursor,
+        spoiled: &mut Option<String>,
+        intake: &mut dyn Intake,
+    ) -> Result<Taps<'o>, Halt> {
+        let (mut queues, mut streams) = (Vec::new(), Vec::new());
+        for tap in &options.taps {
+            let why = if matches!(tap.origin, Origin::Stream { .. }) {
+                let known = cursor.streams.iter().find(|known| known.tap == tap.name);
+                let (stream, why) = Replay::open(link, options, tap, known, intake)?;
+                streams.push((tap, stream));
+                why
+            } else {
+                let known = cursor.queues.iter().find(|known| known.tap == tap.name);
+                let (queue, was_there) = Queue::open(link, names, options, tap, known, intake)?;
+                queues.push(queue);
+                (!was_there).then(|| format!("our queue of `{}` was gone, or is bound otherwise", tap.name))
+            };
+            if let Some(why) = why {
+                spoiled.get_or_insert(why);
+            }
+        }
+        Ok((queues, streams))
     }
 
     /// Follows until it cannot go on.
@@ -232,7 +257,7 @@ impl<'o> Follower<'o> {
         self.at = intake.now();
         self.begun = Instant::now();
         self.void = false;
-        self.round = Round::Marking((0..self.queues.len()).collect());
+        self.round = Round::Marking(self.queues.iter().map(|queue| queue.last_tag).enumerate().collect());
         self.publish(MARK, intake)
     }
 
@@ -256,7 +281,15 @@ impl<'o> Follower<'o> {
                 Ok(())
             }
             Round::Marking(missing) => {
-                let heard = missing.iter().map(|at| self.queues[*at].heard).min().unwrap_or(self.begun);
+                // No more can lie before it.
+                let most = self.options.max_messages + 2 * u64::from(self.options.prefetch);
+                let is_gone = |(at, tag): &(usize, u64)| self.queues[*at].last_tag - tag > most;
+                if missing.iter().any(is_gone) {
+                    self.spoil("a mark of ours is gone from our own queue: somebody has taken from it".into(), intake);
+                    self.round = Round::Resting;
+                    return Ok(());
+                }
+                let heard = missing.iter().map(|(at, _)| self.queues[*at].heard).min().unwrap_or(self.begun);
                 self.check_life(heard.max(self.begun))
             }
             Round::Sealing if is_old => {
@@ -272,11 +305,12 @@ impl<'o> Follower<'o> {
         }
     }
 
-    fn check_life(&self, heard: Instant) -> Result<(), Halt> {
+    fn check_life(&mut self, heard: Instant) -> Result<(), Halt> {
         if heard.elapsed() < DEAD_AFTER {
             return Ok(());
         }
         let what = format!("has not given back what we put into our own queue for {} s", DEAD_AFTER.as_secs());
+        *self.spoiled = Some("a mark of ours is gone from our own queue: somebody may have taken from it".into());
         Err(self.link.failure(&what, "it is tried again on another connection").into())
     }
 

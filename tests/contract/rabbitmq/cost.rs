@@ -35,6 +35,10 @@ fn rabbitmq_cost() {
     let server = Server::start();
     let client = Client::new(&server);
     client.exchange("shop", "topic");
+    // The application's own queue, which is read at once.
+    client.queue("theirs", &[]);
+    client.bind("theirs", "shop", "#");
+    let _theirs = client.consume("theirs");
     allow(&server, "shop$");
     let quiet = {
         let before = server.cpu();

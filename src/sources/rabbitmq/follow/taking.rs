@@ -90,7 +90,7 @@ impl Follower<'_> {
             return;
         }
         if let Round::Marking(missing) = &mut self.round {
-            missing.retain(|queue| *queue != at);
+            missing.retain(|(queue, _)| *queue != at);
         }
         if was_traced {
             return;
@@ -133,7 +133,7 @@ impl Follower<'_> {
 
     /// Something may have been missed. It is told at once, and once more with the next proof, which ends it: what comes in
     /// between may have waited in another queue for longer than what was missed.
-    fn spoil(&mut self, why: String, intake: &mut dyn Intake) {
+    pub(super) fn spoil(&mut self, why: String, intake: &mut dyn Intake) {
         if self.spoiled.as_ref() != Some(&why) {
             intake.hole(&why);
         }
