@@ -70,6 +70,11 @@ fn the_page_on_redis_holds() {
 }
 
 #[test]
+fn the_page_on_rabbitmq_holds() {
+    holds("docs/rabbitmq.md");
+}
+
+#[test]
 fn the_page_on_change_capture_holds() {
     holds("docs/postgres-changes.md");
 }

@@ -1,6 +1,6 @@
-//! RabbitMQ: an own node in a folder, on free ports, with streams.
+//! RabbitMQ: an own node in a folder, on free ports. Streams are part of it; the plugin of that name is another protocol.
 
-use super::{Process, eventually, free_port};
+use super::{Process, certificates, eventually, free_port};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ pub const ADMIN: (&str, &str) = ("admin", "admin");
 pub const WATCHER: (&str, &str) = ("watcher", "s3cret");
 /// Lines of the configuration that every node has.
 const CONFIG: &str = "loopback_users = none\nlog.file.level = warning\nvm_memory_high_watermark.absolute = 512MB\n\
-                      disk_free_limit.absolute = 50MB\nstream.initial_cluster_size = 1\n";
+                      disk_free_limit.absolute = 50MB\n";
 
 /// A running node.
 pub struct Rabbitmq {
@@ -29,16 +29,16 @@ impl Rabbitmq {
         let (port, tls_port) = (free_port(), free_port());
         let mut server =
             Rabbitmq { port, tls_port, distribution: free_port(), mapper: free_port(), folder, process: None };
-        let certificate = server.make_certificate();
+        certificates::make(server.folder.path());
         let config = format!(
             "{CONFIG}listeners.tcp.1 = 127.0.0.1:{port}\nlisteners.ssl.1 = 127.0.0.1:{tls_port}\n\
-             ssl_options.cacertfile = {0}\nssl_options.certfile = {0}\nssl_options.keyfile = {1}\n\
+             ssl_options.certfile = {}\nssl_options.keyfile = {}\n\
              ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
-            certificate.display(),
-            server.path("key.pem").display()
+            server.path("server.crt").display(),
+            server.path("server.key").display()
         );
         fs::write(server.path("rabbitmq.conf"), config).unwrap();
-        fs::write(server.path("enabled_plugins"), "[rabbitmq_stream].\n").unwrap();
+        fs::write(server.path("enabled_plugins"), "[].\n").unwrap();
         if is_root() {
             run(Command::new("chown").args(["-R", "rabbitmq:rabbitmq"]).arg(server.folder.path()));
         }
@@ -52,16 +52,6 @@ impl Rabbitmq {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
-    }
-
-    /// A certificate for localhost that signs itself: it is its own authority.
-    fn make_certificate(&self) -> PathBuf {
-        let (certificate, key) = (self.ca(), self.path("key.pem"));
-        let mut openssl = Command::new("openssl");
-        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
-        openssl.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
-        run(openssl.arg("-keyout").arg(key).arg("-out").arg(&certificate));
-        certificate
     }
 
     /// The file of the authority that has signed the node's certificate.

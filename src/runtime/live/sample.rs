@@ -41,6 +41,7 @@ pub fn sample(
     let starts = match config.tap {
         // It sees what comes and nothing that was.
         Tap::Changes(_) => vec![config.clone()],
+        Tap::Rabbitmq(_) => vec![beginning(config, None)],
         // What is sent while it is looked at would be answered, and lost.
         Tap::Otlp(_) | Tap::HttpEvents(_) => return Ok(()),
         _ => vec![beginning(config, Some(now() - RECENT)), beginning(config, None)],

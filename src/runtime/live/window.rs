@@ -72,6 +72,12 @@ pub enum CannotLookBack {
          (`type: file`)"
     )]
     Pushed(String),
+    /// Its queues begin when they are bound.
+    #[error(
+        "source `{0}` has queues of its own, which begin when they are bound, and cannot look back: let `run` follow them; only \
+         `streams` hold what was"
+    )]
+    Bound(String),
 }
 
 /// One source that is being read.
@@ -90,9 +96,10 @@ struct Reading<'s> {
 /// Whether all sources that the plan reads can look back.
 pub fn can_look_back(config: &Config, plan: &Plan) -> Result<(), CannotLookBack> {
     for source in config.sources.iter().filter(|source| plan.source_named(&source.name).is_some()) {
-        match source.tap {
+        match &source.tap {
             Tap::Changes(_) => return Err(CannotLookBack::Changes(source.name.clone())),
             Tap::Otlp(_) | Tap::HttpEvents(_) => return Err(CannotLookBack::Pushed(source.name.clone())),
+            Tap::Rabbitmq(options) if !options.looks_back() => return Err(CannotLookBack::Bound(source.name.clone())),
             Tap::File { .. } | Tap::Kafka(_) | Tap::Rabbitmq(_) | Tap::Redis(_) => {}
             Tap::Postgres(_) | Tap::MySql(_) | Tap::Sqlite(_) => {}
         }
@@ -275,7 +282,7 @@ pub(super) fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceCon
         Tap::MySql(options) => &mut options.tables,
         Tap::Sqlite(options) => &mut options.tables,
         Tap::Rabbitmq(options) => {
-            options.begin(start);
+            options.for_a_look(start);
             return source;
         }
         Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) => return source,

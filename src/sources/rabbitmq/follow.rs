@@ -8,19 +8,19 @@
 //!    dropped. That queue too is bounded and may drop what it holds, but only while something that it gave us is not
 //!    acknowledged; so a round begins when all of that is, and is void if anything came in its time.
 
+mod taking;
+
 use super::cursor::{Cursor, QueuePlace};
 use super::link::Link;
-use super::message;
-use super::options::{Options, Origin, Tap, Trace};
-use super::own::{self, LOST, Lost, MARK, Names, Queue, TRACE};
-use super::place::Taken;
+use super::options::{Options, Origin, Tap};
+use super::own::{self, LOST, Lost, MARK, Names, Queue};
 use super::replay::Replay;
 use crate::model::time::Time;
-use crate::sources::live::{Intake, Record};
+use crate::sources::live::Intake;
 use crate::sources::waiting::Halt;
 use futures_core::Stream;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicPublishOptions};
+use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Channel, Consumer};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -47,8 +47,8 @@ const BIND_EVERY: Duration = Duration::from_secs(1);
 /// Where a round stands.
 enum Round {
     Resting,
-    /// The mark has not come back from these queues.
-    Marking(Vec<usize>),
+    /// The mark has not come back from these queues, of which so much had been taken when it was put.
+    Marking(Vec<(usize, u64)>),
     Sealing,
 }
 
@@ -60,6 +60,8 @@ enum Whose {
     Stream(usize),
 }
 
+/// Queues and streams that are followed.
+type Taps<'o> = (Vec<Queue<'o>>, Vec<(&'o Tap, Replay<'o>)>);
 type Taking = (Whose, Option<lapin::Result<Delivery>>);
 
 /// The state of following.
@@ -111,36 +113,15 @@ impl<'o> Follower<'o> {
         if let Some(why) = &cursor.spoiled {
             spoiled.get_or_insert_with(|| why.clone());
         }
-        let (mut queues, mut streams, mut lost) = (Vec::new(), Vec::new(), None);
-        if options.taps.iter().any(|tap| !matches!(tap.origin, Origin::Stream { .. })) {
-            let (queue, was_there) = own::lost(&link, &names, options, intake)?;
-            if !is_first && !was_there && !cursor.queues.is_empty() {
-                spoiled.get_or_insert(
-                    "our queues were gone: the broker was restarted, or we were away for too long".into(),
-                );
-            }
-            lost = Some(queue);
-        }
-        for tap in &options.taps {
-            if matches!(tap.origin, Origin::Stream { .. }) {
-                let known = cursor.streams.iter().find(|known| known.tap == tap.name);
-                let (stream, why) = Replay::open(&link, options, tap, known, intake)?;
-                if let Some(why) = why {
-                    spoiled.get_or_insert(why);
-                }
-                streams.push((tap, stream));
-            } else {
-                let known = cursor.queues.iter().find(|known| known.tap == tap.name);
-                let (queue, was_there) = Queue::open(&link, &names, options, tap, known, intake)?;
-                if !was_there {
-                    spoiled
-                        .get_or_insert_with(|| format!("our queue of `{}` was gone, or is bound otherwise", tap.name));
-                }
-                queues.push(queue);
-            }
-        }
+        let lost = Self::open_lost(&link, &names, options, (&cursor, is_first), spoiled, intake)?;
+        let (queues, streams) = Self::open_taps(&link, &names, options, &cursor, spoiled, intake)?;
         if let Some(why) = &*spoiled {
             intake.hole(why);
+            // Where all begins anew, nothing that comes now is older than what was missed: the next record ends the hole.
+            let is_anew = |queue: &Queue<'_>| queue.course.place.mark.is_none() && queue.course.place.after == 0;
+            if streams.is_empty() && queues.iter().all(is_anew) {
+                *spoiled = None;
+            }
         }
         let now = Instant::now();
         Ok(Follower {
@@ -169,6 +150,55 @@ impl<'o> Follower<'o> {
             delivered: now,
             link,
         })
+    }
+
+    /// The queue of what was dropped, where there is a queue of ours.
+    fn open_lost(
+        link: &Link,
+        names: &Names,
+        options: &Options,
+        (cursor, is_first): (&Cursor, bool),
+        spoiled: &mut Option<String>,
+        intake: &mut dyn Intake,
+    ) -> Result<Option<Lost>, Halt> {
+        if options.looks_back() {
+            return Ok(None);
+        }
+        let (lost, was_there) = own::lost(link, names, options, intake)?;
+        if !is_first && !was_there && !cursor.queues.is_empty() {
+            let why = "our queues were gone: the broker was restarted, or we were away for too long";
+            spoiled.get_or_insert_with(|| why.into());
+        }
+        Ok(Some(lost))
+    }
+
+    /// All that is followed, from where the cursor says.
+    fn open_taps(
+        link: &Link,
+        names: &Names,
+        options: &'o Options,
+        cursor: &Cursor,
+        spoiled: &mut Option<String>,
+        intake: &mut dyn Intake,
+    ) -> Result<Taps<'o>, Halt> {
+        let (mut queues, mut streams) = (Vec::new(), Vec::new());
+        for tap in &options.taps {
+            let why = if matches!(tap.origin, Origin::Stream { .. }) {
+                let known = cursor.streams.iter().find(|known| known.tap == tap.name);
+                let (stream, why) = Replay::open(link, options, tap, known, intake)?;
+                streams.push((tap, stream));
+                why
+            } else {
+                let known = cursor.queues.iter().find(|known| known.tap == tap.name);
+                let (queue, was_there) = Queue::open(link, names, options, tap, known, intake)?;
+                queues.push(queue);
+                (!was_there).then(|| format!("our queue of `{}` was gone, or is bound otherwise", tap.name))
+            };
+            if let Some(why) = why {
+                spoiled.get_or_insert(why);
+            }
+        }
+        Ok((queues, streams))
     }
 
     /// Follows until it cannot go on.
@@ -219,169 +249,6 @@ impl<'o> Follower<'o> {
         self.link.briefly(WAIT, all).unwrap_or_default()
     }
 
-    fn take(
-        &mut self,
-        whose: Whose,
-        next: Option<lapin::Result<Delivery>>,
-        intake: &mut dyn Intake,
-    ) -> Result<(), Halt> {
-        let delivery = match next {
-            Some(Ok(delivery)) => delivery,
-            other => {
-                let error = other.and_then(Result::err);
-                let failure = match whose {
-                    Whose::Queue(at) => self.queues[at].ended(&self.link, error.as_ref()),
-                    Whose::Stream(at) => self.streams[at].1.ended(&self.link, error.as_ref()),
-                    Whose::Lost => self.link.failure("gives no more of our queue of what was dropped", ""),
-                };
-                return Err(failure.into());
-            }
-        };
-        match whose {
-            Whose::Queue(at) => self.take_of_queue(at, &delivery, intake),
-            Whose::Lost => self.take_lost(&delivery, intake),
-            Whose::Stream(at) => {
-                let (tap, stream) = &mut self.streams[at];
-                let (offset, lost) = stream.take(&self.link, self.options, &delivery, intake)?;
-                let (part, name) = (stream.part, &tap.name);
-                if let Some(why) = lost {
-                    self.spoil(why, intake);
-                }
-                if let Some(offset) = offset {
-                    self.hand_over(part, offset, name, &delivery, false, intake);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn take_of_queue(&mut self, at: usize, delivery: &Delivery, intake: &mut dyn Intake) -> Result<(), Halt> {
-        let queue = &mut self.queues[at];
-        queue.last_tag = delivery.delivery_tag;
-        queue.heard = Instant::now();
-        let is_firehose = matches!(queue.tap.origin, Origin::Firehose(_));
-        let of_ours = |exchange: &str| exchange == self.names.exchange;
-        let number = || delivery.data.as_slice().try_into().ok().map(u64::from_le_bytes);
-        let is_mark = of_ours(delivery.exchange.as_str()) && delivery.routing_key.as_str() == MARK;
-        if is_firehose && delivery.exchange.as_str() == TRACE && !is_mark {
-            let published = delivery.routing_key.as_str().strip_prefix("publish.");
-            if published.is_some_and(of_ours) {
-                queue.traced = number();
-                return Ok(());
-            }
-            if !is_wanted(queue.tap, delivery) {
-                return Ok(());
-            }
-        }
-        let mark = if is_mark { number() } else { None };
-        let (taken, is_gone) = queue.course.take(delivery.redelivered, mark);
-        let (part, name) = (queue.part, &queue.tap.name);
-        if let Taken::Mark(mark) = taken {
-            queue.passed(mark);
-            let was_traced = !is_firehose || queue.traced == Some(mark);
-            self.came_back(at, mark, was_traced, intake);
-        }
-        if is_gone {
-            self.spoil(format!("our queue of `{name}` has lost its head: it was full, or purged"), intake);
-        }
-        if let Taken::New(position) = taken {
-            self.hand_over(part, position, name, delivery, is_firehose, intake);
-        }
-        self.changed = true;
-        Ok(())
-    }
-
-    /// A mark came back.
-    fn came_back(&mut self, at: usize, mark: u64, was_traced: bool, intake: &mut dyn Intake) {
-        if mark != self.number {
-            return;
-        }
-        if let Round::Marking(missing) = &mut self.round {
-            missing.retain(|queue| *queue != at);
-        }
-        if was_traced {
-            return;
-        }
-        self.void = true;
-        if !self.untraced {
-            self.untraced = true;
-            self.spoil("the firehose is off".into(), intake);
-            let vhost = &self.link.address.vhost;
-            intake.trouble(&format!(
-                "the firehose is off, so nothing is seen of `firehose`: `rabbitmqctl trace_on -p '{vhost}'` switches it on"
-            ));
-        }
-    }
-
-    /// What came out of the queue of what was dropped: a seal of ours, or a loss.
-    fn take_lost(&mut self, delivery: &Delivery, intake: &mut dyn Intake) -> Result<(), Halt> {
-        let is_dropped = delivery.properties.headers().as_ref().is_some_and(|headers| headers.contains_key("x-death"));
-        if is_dropped {
-            self.void = true;
-            self.cursor.told += 1;
-            self.losses.push_back((self.cursor.told, delivery.delivery_tag));
-            self.spoil("our queue was full and has dropped messages, or they have expired in it".into(), intake);
-            return Ok(());
-        }
-        self.acknowledge_lost(delivery.delivery_tag, intake)?;
-        if matches!(self.round, Round::Sealing) && delivery.data == self.number.to_le_bytes() {
-            if !self.void {
-                self.proven = Some(self.at);
-            }
-            self.round = Round::Resting;
-        }
-        Ok(())
-    }
-
-    fn acknowledge_lost(&self, tag: u64, intake: &mut dyn Intake) -> Result<(), Halt> {
-        let Some(lost) = &self.lost else { return Ok(()) };
-        self.link.ask(intake, "an acknowledgement", lost.channel.basic_ack(tag, BasicAckOptions::default()))
-    }
-
-    /// Something may have been missed. It is told at once, and once more with the next proof, where it ends.
-    fn spoil(&mut self, why: String, intake: &mut dyn Intake) {
-        if self.spoiled.as_ref() != Some(&why) {
-            intake.hole(&why);
-        }
-        *self.spoiled = Some(why);
-        self.changed = true;
-    }
-
-    fn hand_over(
-        &mut self,
-        part: u32,
-        offset: u64,
-        stream: &str,
-        delivery: &Delivery,
-        is_traced: bool,
-        intake: &mut dyn Intake,
-    ) {
-        let message = if is_traced {
-            message::traced(&delivery.properties)
-        } else {
-            let (exchange, key) = (delivery.exchange.as_str(), delivery.routing_key.as_str());
-            message::plain(exchange, key, delivery.redelivered, &delivery.properties)
-        };
-        if self.options.stamped && message.time.is_none() && !self.unstamped {
-            self.unstamped = true;
-            intake.assumed(Some("messages come without a timestamp, and have the time at which they came here"));
-        }
-        let time = message.time.unwrap_or_else(|| intake.now());
-        let headers: Vec<(&str, &str)> = message.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-        intake.record(Record {
-            part,
-            offset,
-            payload: &delivery.data,
-            stream: Some(stream),
-            key: Some(&message.routing_key),
-            time: Some(time),
-            op: None,
-            headers: &headers,
-        });
-        self.unsent += 1;
-        self.changed = true;
-    }
-
     fn begin_round(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
         if self.queues.is_empty() {
             return Ok(());
@@ -390,7 +257,7 @@ impl<'o> Follower<'o> {
         self.at = intake.now();
         self.begun = Instant::now();
         self.void = false;
-        self.round = Round::Marking((0..self.queues.len()).collect());
+        self.round = Round::Marking(self.queues.iter().map(|queue| queue.last_tag).enumerate().collect());
         self.publish(MARK, intake)
     }
 
@@ -414,7 +281,15 @@ impl<'o> Follower<'o> {
                 Ok(())
             }
             Round::Marking(missing) => {
-                let heard = missing.iter().map(|at| self.queues[*at].heard).min().unwrap_or(self.begun);
+                // No more can lie before it.
+                let most = self.options.max_messages + 2 * u64::from(self.options.prefetch);
+                let is_gone = |(at, tag): &(usize, u64)| self.queues[*at].last_tag - tag > most;
+                if missing.iter().any(is_gone) {
+                    self.spoil("a mark of ours is gone from our own queue: somebody has taken from it".into(), intake);
+                    self.round = Round::Resting;
+                    return Ok(());
+                }
+                let heard = missing.iter().map(|(at, _)| self.queues[*at].heard).min().unwrap_or(self.begun);
                 self.check_life(heard.max(self.begun))
             }
             Round::Sealing if is_old => {
@@ -430,11 +305,12 @@ impl<'o> Follower<'o> {
         }
     }
 
-    fn check_life(&self, heard: Instant) -> Result<(), Halt> {
+    fn check_life(&mut self, heard: Instant) -> Result<(), Halt> {
         if heard.elapsed() < DEAD_AFTER {
             return Ok(());
         }
         let what = format!("has not given back what we put into our own queue for {} s", DEAD_AFTER.as_secs());
+        *self.spoiled = Some("a mark of ours is gone from our own queue: somebody may have taken from it".into());
         Err(self.link.failure(&what, "it is tried again on another connection").into())
     }
 
@@ -505,15 +381,5 @@ impl<'o> Follower<'o> {
             again?;
         }
         Ok(())
-    }
-}
-
-/// Whether a traced message is one that the tap asks for.
-fn is_wanted(tap: &Tap, delivery: &Delivery) -> bool {
-    match &tap.origin {
-        Origin::Firehose(Trace::Published { routing: Some(routing), .. }) => {
-            message::traced(&delivery.properties).routing_key == *routing
-        }
-        _ => true,
     }
 }

@@ -167,7 +167,10 @@ impl Link {
 
     /// What was asked for was refused.
     pub fn refusal(&self, what: &str, error: &lapin::Error, remedy: &str) -> Failure {
-        self.failure(&format!("refuses {what} ({})", words(error)), remedy)
+        match code(error) {
+            Some(_) => self.failure(&format!("refuses {what} ({})", words(error)), remedy),
+            None => self.failure(&format!("is gone, or the connection to it ({})", words(error)), ""),
+        }
     }
 
     /// What has happened to the broker.

@@ -31,9 +31,18 @@ pub struct Options {
     pub clock_skew: Span,
 }
 
+/// How long the broker keeps our queues after a look at it.
+const KEEP_AFTER_LOOK: Span = Span::seconds(15);
+
 impl Options {
-    /// Has the streams begin elsewhere; a queue of ours begins when it is bound.
-    pub fn begin(&mut self, at: Start) {
+    /// Whether all of it holds what was before.
+    pub fn looks_back(&self) -> bool {
+        self.taps.iter().all(|tap| matches!(tap.origin, Origin::Stream { .. }))
+    }
+
+    /// For a look that is soon over: streams begin there, and our queues go soon after. Those begin when they are bound.
+    pub fn for_a_look(&mut self, at: Start) {
+        self.keep = self.keep.min(KEEP_AFTER_LOOK);
         for tap in &mut self.taps {
             if let Origin::Stream { start, .. } = &mut tap.origin {
                 *start = Begin::of(at);

@@ -3,11 +3,11 @@
 use super::super::servers::rabbitmq::{ADMIN, Rabbitmq as Server};
 use lapin::message::BasicGetMessage;
 use lapin::options::{
-    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, ExchangeDeleteOptions,
-    QueueBindOptions, QueueDeclareOptions,
+    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, ExchangeKind};
 use tokio::runtime::{Builder, Runtime};
 
 /// An administrator's connection.
@@ -94,6 +94,12 @@ impl Client {
                 assert!(matches!(confirm.await.unwrap(), Confirmation::Ack(_)), "the broker has taken it");
             }
         });
+    }
+
+    /// Has a queue emptied while this lives, as its application would.
+    pub fn consume(&self, queue: &str) -> Consumer {
+        let how = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        self.runtime.block_on(self.channel.basic_consume(queue.into(), "".into(), how, FieldTable::default())).unwrap()
     }
 
     /// Takes a message out of a queue, without acknowledging it.

@@ -1,6 +1,7 @@
 //! RabbitMQ, a real node.
 
 mod client;
+mod cost;
 mod firehose;
 mod queues;
 mod random;

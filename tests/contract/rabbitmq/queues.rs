@@ -273,7 +273,7 @@ fn a_look_says_what_can_be_bound_and_leaves_nothing_behind() {
     Client::new(&server).exchange("shop", "topic");
     allow(&server, "shop$");
     let taps = vec![bound("orders", "shop", &["#"]), bound("others", "shopp", &["#"])];
-    let mut source = Rabbitmq::new(options(server.url(WATCHER, server.port), taps));
+    let mut source = Rabbitmq::new(options(server.url(ADMIN, server.port), taps));
     let remarks = source.examine().unwrap();
     let told: Vec<_> = remarks.iter().map(|remark| &*remark.text).collect();
     assert!(told[0].contains("lets us in") && told[1].contains("can be bound to the exchange `shop`"), "{told:?}");

@@ -150,11 +150,10 @@ fn a_stream_is_read_from_its_first_or_last_message_an_offset_or_a_time() {
     let said = watch.until_caught_up();
     assert_eq!(offsets(&said), (111..120).collect::<Vec<_>>());
     assert!(!said.iter().any(|said| matches!(said, Said::Hole(_))), "{said:?}");
-    let kept = server.control(&[
-        "eval",
-        "ets:tab2list(osiris_counters) =/= none andalso length(rabbit_stream_queue:status(<<\"/\">>, <<\"ledger\">>)).",
-    ]);
-    assert_eq!(kept, "1");
+    let kept = "{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"ledger\">>)), \
+                osiris_writer:read_tracking(amqqueue:get_pid(Q)).";
+    let kept = server.control(&["eval", kept]);
+    assert!(kept.contains("offsets => #{}"), "{kept}");
     watch.stop();
 }
 
@@ -178,7 +177,9 @@ fn a_stream_that_has_forgotten_or_is_another_one_is_a_hole() {
     let said = watch.until_caught_up();
     let hole = said.iter().position(|said| matches!(said, Said::Hole(why) if why.contains("has forgotten")));
     assert!(hole.is_some(), "retention was faster: {:?}", offsets(&said));
-    assert!(offsets(&said)[0] > 10 && *offsets(&said).last().unwrap() == 509);
+    let (first, last) = (offsets(&said)[0], *offsets(&said).last().unwrap());
+    // The stream keeps things of its own between messages, which have offsets as well.
+    assert!(first > 10 && last >= 509, "{first} to {last}");
     let (_, place) = watch.stop();
     server.control(&["delete_queue", "ledger"]);
     make(&client, "ledger", &small);
