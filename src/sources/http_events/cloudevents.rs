@@ -106,8 +106,8 @@ fn data<'a>(media: &str, body: &'a [u8]) -> Result<(&'static str, Cow<'a, str>),
     }
 }
 
-/// The value of a header, as the HTTP binding writes it: what is not plain ASCII is percent-encoded.
-fn percent_decoded(value: &[u8]) -> Option<String> {
+/// The value of a header as the HTTP binding writes it, or a path: what is not plain ASCII is percent-encoded.
+pub(super) fn percent_decoded(value: &[u8]) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value;
     while let [first, behind @ ..] = rest {

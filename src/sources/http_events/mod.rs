@@ -85,6 +85,7 @@ impl Service for Ingest {
 impl Ingest {
     /// The stream that a path names, where it is ours.
     fn stream(&self, path: &str) -> Option<Option<Arc<str>>> {
+        let path = cloudevents::percent_decoded(path.as_bytes())?;
         let rest = path.strip_prefix(&self.path)?;
         if rest.is_empty() || rest == "/" {
             return Some(None);

@@ -161,6 +161,7 @@ impl Accept {
             Ok(listener) => listener,
             Err(error) => return tracing::error!("{} is not listened at any more: {error}", endpoint.listen),
         };
+        let acceptor = self.tls.as_ref().map(|config| acceptor(config, endpoint.protocol));
         let mut under_way = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -177,7 +178,7 @@ impl Accept {
                 self.counter.refuse();
                 continue;
             };
-            let serve = self.clone().serve(stream, endpoint.clone(), stopped.clone());
+            let serve = serve(stream, acceptor.clone(), endpoint.clone(), self.counter.clone(), stopped.clone());
             under_way.spawn(async move {
                 serve.await;
                 drop(room);
@@ -186,39 +187,48 @@ impl Accept {
         drop(listener);
         let _ = timeout(GRACE, under_way.join_all()).await;
     }
+}
 
-    async fn serve(self, stream: TcpStream, endpoint: Endpoint, mut stopped: watch::Receiver<()>) {
-        // Answers are small, and waited for.
-        let _ = stream.set_nodelay(true);
-        let Some(stream) = secured(stream, self.tls.as_ref(), endpoint.protocol).await else { return };
-        let counter = self.counter;
-        let service = service_fn(move |request| {
-            let answer = endpoint.service.call(request, counter.clone());
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
-        let builder = builder(endpoint.protocol);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(Idle::new(stream)), service));
-        let served = tokio::select! {
-            served = connection.as_mut() => served,
-            _ = stopped.changed() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = served {
-            tracing::debug!("a connection ended: {error}");
+async fn serve(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    endpoint: Endpoint,
+    counter: Arc<Counter>,
+    mut stopped: watch::Receiver<()>,
+) {
+    // Answers are small, and waited for.
+    let _ = stream.set_nodelay(true);
+    let Some(stream) = secured(stream, acceptor).await else { return };
+    let service = service_fn(move |request| {
+        let answer = endpoint.service.call(request, counter.clone());
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let builder = builder(endpoint.protocol);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Idle::new(stream)), service));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
+    };
+    if let Err(error) = served {
+        tracing::debug!("a connection ended: {error}");
     }
 }
 
-async fn secured(stream: TcpStream, tls: Option<&Arc<ServerConfig>>, protocol: Protocol) -> Option<Box<dyn Duplex>> {
-    let Some(config) = tls else { return Some(Box::new(stream)) };
-    let mut config = ServerConfig::clone(config);
+fn acceptor(config: &ServerConfig, protocol: Protocol) -> TlsAcceptor {
+    let mut config = config.clone();
     config.alpn_protocols = match protocol {
         Protocol::Http1 => vec![b"http/1.1".to_vec()],
         Protocol::Http2 => vec![b"h2".to_vec()],
     };
-    match timeout(HANDSHAKE_WITHIN, TlsAcceptor::from(Arc::new(config)).accept(stream)).await {
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn secured(stream: TcpStream, acceptor: Option<TlsAcceptor>) -> Option<Box<dyn Duplex>> {
+    let Some(acceptor) = acceptor else { return Some(Box::new(stream)) };
+    match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => Some(Box::new(stream)),
         Ok(Err(error)) => {
             tracing::debug!("a handshake failed: {error}");

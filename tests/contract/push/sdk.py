@@ -20,7 +20,7 @@ if protocol == "grpc":
     from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-    options = {"endpoint": endpoint, "insecure": True, "headers": headers, "compression": Compression.Gzip}
+    options = {"endpoint": endpoint, "insecure": endpoint.startswith("http://"), "headers": headers, "compression": Compression.Gzip}
     span_exporter, log_exporter = OTLPSpanExporter(**options), OTLPLogExporter(**options)
 else:
     from opentelemetry.exporter.otlp.proto.http import Compression

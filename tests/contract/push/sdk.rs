@@ -2,11 +2,12 @@
 
 use super::otlp::Receiver;
 use super::{holes, records, undecodable};
+use crate::servers::certificates;
 use crate::watch::Seen;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use throughline::sources::push::Options;
+use throughline::sources::push::{Options, Tls};
 use throughline::sources::secret::Secret;
 
 /// The interpreter that has the SDK: `tests/run` installs it.
@@ -28,6 +29,23 @@ pub fn send(protocol: &str, endpoint: &str, count: usize) -> Command {
     let mut command = Command::new(python());
     command.args([script, protocol, endpoint, &count.to_string()]).stdin(Stdio::null());
     command
+}
+
+#[test]
+fn an_sdk_comes_over_tls_by_both_protocols() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates::make(folder.path());
+    let path = |name: &str| folder.path().join(name);
+    let tls = Some(Tls { certificate: path("server.crt"), key: path("server.key") });
+    let receiver = Receiver::new(Options { tls, ..Options::default() });
+    let watch = receiver.listen();
+    for (protocol, address) in [("grpc", &receiver.grpc), ("http", &receiver.http)] {
+        let mut shop = send(protocol, &format!("https://{address}"), 1);
+        let sent = shop.env("OTEL_EXPORTER_OTLP_CERTIFICATE", path("ca.pem")).output().unwrap();
+        assert!(sent.status.success(), "{protocol}: {}", String::from_utf8_lossy(&sent.stderr));
+    }
+    let spans = records(&watch.stop().0).iter().filter(|record| record.stream.as_deref() == Some("traces")).count();
+    assert_eq!(spans, 4);
 }
 
 fn body(record: &Seen) -> Value {
