@@ -36,12 +36,33 @@ const DONE_TO_THE_DAY: [(&str, &str, &str, &str); 10] = [
     ("stays-home", "o-10538", "forbidden_step", "open"),
 ];
 
+/// What was done to the recorded load test.
+const DONE_TO_THE_LOAD_TEST: [(&str, &str, &str, &str); 7] = [
+    ("announced", "r-038", "lost_message", "open"),
+    ("asked-for", "r-x01", "orphan", "open"),
+    ("fast", "r-100", "mismatch", "open"),
+    ("nothing-behind", "r-071", "forbidden_step", "open"),
+    ("once", "r-053", "duplicate", "open"),
+    ("stored", "r-032", "missing_step", "open"),
+    ("total", "r-085", "mismatch", "open"),
+];
+
 #[test]
 fn the_recorded_day_shows_what_was_done_to_it_and_nothing_more() {
+    shows("flows/throughline.yaml", &DONE_TO_THE_DAY);
+}
+
+#[test]
+fn the_recorded_load_test_shows_what_was_done_to_it_and_nothing_more() {
+    shows("flows/load-test/throughline.yaml", &DONE_TO_THE_LOAD_TEST);
+}
+
+/// Verifies a recording, and compares what is found: check, key, class, status.
+fn shows(config: &str, expected: &[(&str, &str, &str, &str)]) {
     let folder = tempfile::tempdir().expect("a folder for the findings");
     let findings = folder.path().join("findings.jsonl");
     let mut verify = assert_cmd::Command::cargo_bin("throughline").expect("the program is built");
-    verify.args(["verify", "-c", "flows/throughline.yaml", "--findings"]).arg(&findings).assert().code(1);
+    verify.args(["verify", "-c", config, "--findings"]).arg(&findings).assert().code(1);
     let lines = std::fs::read_to_string(&findings).expect("the findings were written");
     let line = |line| {
         let finding: serde_json::Value = serde_json::from_str(line).expect("a finding is a line of JSON");
@@ -49,7 +70,6 @@ fn the_recorded_day_shows_what_was_done_to_it_and_nothing_more() {
     };
     let mut found: Vec<[String; 4]> = lines.lines().map(line).collect();
     found.sort();
-    let expected: Vec<[String; 4]> =
-        DONE_TO_THE_DAY.iter().map(|(a, b, c, d)| [a, b, c, d].map(|s| s.to_string())).collect();
+    let expected: Vec<[String; 4]> = expected.iter().map(|(a, b, c, d)| [*a, *b, *c, *d].map(str::to_owned)).collect();
     assert_eq!(found, expected);
 }

@@ -75,6 +75,13 @@ fn the_page_on_rabbitmq_holds() {
 }
 
 #[test]
+fn the_pages_on_formats_hold() {
+    holds("docs/debezium.md");
+    holds("docs/test-tools.md");
+    holds("docs/presets.md");
+}
+
+#[test]
 fn the_page_on_change_capture_holds() {
     holds("docs/postgres-changes.md");
 }

@@ -44,7 +44,7 @@ use matching::{Matched, Matcher};
 use place::{Body, Place, Places, View};
 use std::sync::Arc;
 use time::TimeReader;
-use told::{Piece, Told, Unfolded};
+use told::{Piece, Relay, Told, Unfolded};
 use undecodable::{Reason, Undecodable};
 
 /// A record as its source yields it.
@@ -99,6 +99,8 @@ pub struct Extracted {
     pub matched: u32,
     /// An observation is missing, since the step's own time could not be read.
     pub left_out: bool,
+    /// What it shows of the relay between the system and its records.
+    pub relay: Relay,
 }
 
 /// Turns the records of one source into observations.
@@ -163,14 +165,17 @@ impl Extractor {
             Piece::Bad(why) => return Err(why),
             Piece::Passed(time) => {
                 let time = time.map_or(Ok(None), |time| sane(time, latest))?;
-                return Ok(Extracted { time, matched: 0, left_out: false });
+                return Ok(Extracted { time, matched: 0, left_out: false, relay: Relay::Silent });
+            }
+            Piece::Alive(time) => {
+                return Ok(Extracted { time: None, matched: 0, left_out: false, relay: Relay::Alive(time) });
             }
             Piece::Told(told) => told,
         };
         let Decode::Dialect { rules, paths, .. } = &mut self.decode else {
             unreachable!("only formats of other tools tell records");
         };
-        let Told { mut fields, time, key, identity, op, stream, lines_before } = *told;
+        let Told { mut fields, time, key, identity, op, relay, stream, lines_before } = *told;
         rules.iter_mut().for_each(|rule| rule.apply(&mut fields));
         let source = record.attributes;
         let attributes = Attributes {
@@ -186,7 +191,8 @@ impl Extractor {
         let record = Record { attributes, position, ..*record };
         let view = View { record: &record, body: Body::Fields { fields: &fields, paths }, element: None };
         let time = time_of((self.time.as_ref(), self.stamped), &view, &mut self.matcher.clock, latest)?;
-        extracted(&mut self.matcher, &view, Case::Open, time, latest, batches)
+        let extracted = extracted(&mut self.matcher, &view, Case::Open, time, latest, batches)?;
+        Ok(Extracted { relay, ..extracted })
     }
 
     /// Puts the observations of a record into the batches, one a plan; nothing, where it cannot be read. A time
@@ -245,7 +251,7 @@ fn extracted(
     batches: &mut [Batch],
 ) -> Result<Extracted, Undecodable> {
     match matcher.record(view, case, time, latest, batches) {
-        Some(Matched { matched, left_out }) => Ok(Extracted { time, matched, left_out }),
+        Some(Matched { matched, left_out }) => Ok(Extracted { time, matched, left_out, relay: Relay::Silent }),
         None => {
             batches.iter_mut().for_each(|batch| batch.drop_record(view.record.position));
             let detail = format!("its elements make more than {BATCH_BYTES_MAX} bytes; keep less of the whole record");

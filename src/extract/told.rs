@@ -3,13 +3,13 @@
 //! ```text
 //! payload ─▶ unfold ─▶ Whole                    ordinary formats: the payload is the record
 //!                  ├─▶ Told, Told, …            a body each, with the time, key and kind that the tool tells
-//!                  ├─▶ Passed                   no record: a tombstone, a heartbeat, a table's new columns
+//!                  ├─▶ Passed, Alive            no record: a tombstone, a table's new columns; a heartbeat
 //!                  └─▶ Bad                      not what it should be
 //! ```
 
 use super::fields::Fields;
 use super::undecodable::Undecodable;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use std::borrow::Cow;
 use std::{iter, option, vec};
 
@@ -22,8 +22,23 @@ pub enum Piece<'a> {
     Told(Box<Told<'a>>),
     /// Nothing that a flow could want; it may still show how far time has come.
     Passed(Option<Time>),
+    /// No record, but a word of the relay that it is alive.
+    Alive(Time),
     /// It cannot be read.
     Bad(Undecodable),
+}
+
+/// What a record shows of the relay that stands between the system and its records, such as a connector: what the relay
+/// has not told yet, nobody can find by reading on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Relay {
+    /// There is none, or nothing is shown.
+    #[default]
+    Silent,
+    /// It told a change, so long after it was made.
+    Behind(Span),
+    /// It was alive at that time.
+    Alive(Time),
 }
 
 /// A record as its format tells it. What it does not tell is as the source has it.
@@ -39,6 +54,8 @@ pub struct Told<'a> {
     pub identity: Option<String>,
     /// The kind of change.
     pub op: Option<&'static str>,
+    /// What it shows of the relay.
+    pub relay: Relay,
     /// The table, topic or queue that it is of.
     pub stream: Option<Cow<'a, str>>,
     /// How many lines of a document stand before it.
@@ -62,6 +79,7 @@ impl Told<'_> {
             key: self.key.map(owned),
             identity: self.identity,
             op: self.op,
+            relay: self.relay,
             stream: self.stream.map(owned),
             lines_before: self.lines_before,
         }

@@ -2,6 +2,7 @@
 //! what they come to goes to the lane in deliveries.
 
 use super::claims::{Claims, Clock, Pace};
+use super::connector::Connector;
 use super::entry::{self, Claim, Delivery};
 use super::milestone::Milestone;
 use super::status::SourceStatus;
@@ -67,6 +68,8 @@ struct Exit {
 pub struct Desk {
     name: String,
     extractor: Extractor,
+    /// Where one stands between the system and its records.
+    connector: Option<Connector>,
     undecodable_is_gap: bool,
     latest_skew: Span,
     parts: HashMap<String, u32>,
@@ -129,6 +132,11 @@ impl Desk {
         Desk {
             name: config.name.clone(),
             extractor: Extractor::new(&plans, &config.name, &config.decoding),
+            connector: config
+                .decoding
+                .dialect()
+                .filter(|dialect| dialect.captures_changes())
+                .map(|_| Connector::default()),
             undecodable_is_gap: config.pacing.undecodable_is_gap,
             latest_skew: clock_skew,
             parts,
@@ -253,6 +261,9 @@ impl Intake for Desk {
             let read = extract::Record { part: &self.names[record.part as usize], ..read };
             match self.extractor.piece(&read, piece, now + self.latest_skew, &mut self.batches) {
                 Ok(extracted) => {
+                    if let Some(connector) = &mut self.connector {
+                        connector.record(extracted.time, extracted.relay);
+                    }
                     self.status.record(extracted.matched > 0);
                     if extracted.left_out && self.undecodable_is_gap {
                         self.claim(Claims::hole);
@@ -271,10 +282,13 @@ impl Intake for Desk {
     fn hole(&mut self, why: &str) {
         tracing::warn!(source = self.name, "records may be missing: {why}");
         self.status.hole(why);
+        self.connector.iter_mut().for_each(Connector::lost);
         self.claim(Claims::hole);
     }
 
     fn caught_up(&mut self, at: Time) {
+        // What a connector has not told yet is in no topic.
+        let Some(at) = self.connector.as_ref().map_or(Some(at), |connector| connector.proven(at)) else { return };
         self.status.caught_up(at);
         self.claim(|claims| claims.caught_up(at));
     }

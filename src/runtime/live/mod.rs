@@ -10,6 +10,7 @@
 
 mod board;
 mod claims;
+mod connector;
 mod course;
 mod edition;
 mod entry;

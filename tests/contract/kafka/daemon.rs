@@ -49,14 +49,14 @@ enum Fate {
     Beyond,
 }
 
-struct Daemon {
-    process: Process,
+pub(super) struct Daemon {
+    pub process: Process,
     out: PathBuf,
     err: PathBuf,
 }
 
 impl Daemon {
-    fn start(folder: &Path, name: &str) -> Daemon {
+    pub fn start(folder: &Path, name: &str) -> Daemon {
         let (out, err) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
         let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
         command.args(["run", "--format", "json"]).current_dir(folder).stdin(Stdio::null());
@@ -65,7 +65,7 @@ impl Daemon {
     }
 
     /// Class and status of all that was found of each order, in order.
-    fn found(&self) -> BTreeMap<String, Vec<(String, String)>> {
+    pub fn found(&self) -> BTreeMap<String, Vec<(String, String)>> {
         let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for line in fs::read_to_string(&self.out).unwrap().lines() {
             let Ok(finding) = serde_json::from_str::<serde_json::Value>(line) else { continue };
@@ -75,7 +75,7 @@ impl Daemon {
         found
     }
 
-    fn said(&self) -> String {
+    pub fn said(&self) -> String {
         fs::read_to_string(&self.err).unwrap()
     }
 }
@@ -196,7 +196,7 @@ fn pay(server: &Kafka, producer: &BaseProducer, order: &str, placed: i64, fate: 
     }
 }
 
-fn millis() -> i64 {
+pub(super) fn millis() -> i64 {
     now().0 / 1_000_000
 }
 

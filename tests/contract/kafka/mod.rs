@@ -1,6 +1,7 @@
 //! Kafka, a real broker.
 
 mod daemon;
+mod debezium;
 mod security;
 mod topics;
 mod transactions;

@@ -43,6 +43,7 @@ pub(super) fn read<'a>(reader: &mut Reader, record: &Record<'a>) -> Option<Vec<P
             Piece::Told(Box::new(told.into_owned()))
         }
         Piece::Passed(time) => Piece::Passed(time),
+        Piece::Alive(time) => Piece::Alive(time),
         Piece::Bad(why) => Piece::Bad(why),
         Piece::Whole => Piece::Whole,
     });

@@ -40,6 +40,7 @@ fn one(reader: &mut Reader, payload: &str, key: Option<&str>, headers: Headers<'
             }
             Piece::Passed(at) => _ = writeln!(out, "passed over, {}", time(at)),
             Piece::Bad(why) => _ = writeln!(out, "{why}"),
+            Piece::Alive(at) => _ = writeln!(out, "alive at {at}"),
             Piece::Whole => _ = writeln!(out, "whole"),
         }
     }

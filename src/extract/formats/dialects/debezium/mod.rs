@@ -17,11 +17,11 @@ mod values;
 use super::object::{Object, spelt, unlike};
 use crate::extract::Record;
 use crate::extract::fields::{Fields, Name};
-use crate::extract::told::{Piece, Told};
+use crate::extract::told::{Piece, Relay, Told};
 use crate::extract::undecodable::{Undecodable, utf8};
 use crate::flow::dialect::Encoding;
 use crate::model::json;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use crate::model::value::Value;
 use schema::{Columns, Schemas};
 use std::borrow::Cow;
@@ -79,8 +79,8 @@ impl Debezium {
                 after: &schema.after,
             });
             change(&message, &shape)?
-        } else if let Some(time) = aside(&message) {
-            return Ok(Piece::Passed(time));
+        } else if let Some(heartbeat) = aside(&message) {
+            return Ok(heartbeat.map_or(Piece::Passed(None), Piece::Alive));
         } else {
             flattened(message, schema.as_ref().map_or(declared, |schema| &schema.own), record)?
         };
@@ -117,8 +117,8 @@ fn encoding(columns: &[(String, Encoding)], name: &str) -> Option<Encoding> {
     columns.iter().find(|(known, _)| known == name).map(|(_, encoding)| *encoding)
 }
 
-/// What a connector says beside the changes: a heartbeat, the end of a transaction, a table's new columns. It shows how
-/// far time has come, where it says so.
+/// What a connector says beside the changes: the end of a transaction, a table's new columns, or a heartbeat, with its
+/// time.
 fn aside(message: &Object<'_>) -> Option<Option<Time>> {
     let only_times = message.0.iter().all(|(name, _)| name.starts_with("ts_"));
     let transaction = matches!(message.text("status"), Some("BEGIN" | "END")) && message.has("event_count");
@@ -167,6 +167,9 @@ fn change<'a>(message: &Object<'a>, shape: &Shape<'_>) -> Result<Told<'a>, Undec
         told.fields.push_beside(part, message.get(part));
     }
     told.stream = table(&source).map(Cow::Owned);
+    if let (Some(made), Some(told_at)) = (moment(&source, ""), moment(message, "")) {
+        told.relay = Relay::Behind(told_at.since(made).max(Span::ZERO));
+    }
     Ok(told)
 }
 

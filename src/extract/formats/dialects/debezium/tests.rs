@@ -34,6 +34,7 @@ fn told(debezium: &mut Debezium, line: &str) -> String {
                 beside("before"),
             )
         }
+        Piece::Alive(time) => format!("alive at {time}\n"),
         Piece::Passed(time) => format!("passed over {}\n", time.map_or("-".to_owned(), |time| time.to_string())),
         other => panic!("{other:?}"),
     }
