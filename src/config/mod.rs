@@ -94,6 +94,8 @@ pub enum Tap {
     Changes(crate::sources::postgres::changes::Options),
     /// Tables of a MySQL or MariaDB database.
     MySql(crate::sources::mysql::Options),
+    /// The binary log of a MySQL or MariaDB server.
+    MySqlChanges(crate::sources::mysql::changes::Options),
     /// Tables of an SQLite database.
     Sqlite(crate::sources::sqlite::Options),
 }
@@ -105,7 +107,12 @@ impl Tap {
         match self {
             Tap::File { path, begins: None } => Some(path),
             Tap::File { begins: Some(_), .. } => None,
-            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::MySql(_) | Tap::Sqlite(_) => None,
+            Tap::Kafka(_)
+            | Tap::Postgres(_)
+            | Tap::Changes(_)
+            | Tap::MySql(_)
+            | Tap::MySqlChanges(_)
+            | Tap::Sqlite(_) => None,
         }
     }
 }

@@ -341,7 +341,8 @@ fn a_missing_file_is_named() {
 #[test]
 fn the_schema_knows_what_the_loader_reads() {
     let schema = schema::schema();
-    let documents = [FULL, KAFKA, TABLES, crate::config::changes::tests::FULL].map(json);
+    let documents =
+        [FULL, KAFKA, TABLES, crate::config::changes::tests::FULL, crate::config::mysql::tests::FULL].map(json);
     documents.iter().for_each(|document| jsonschema::validate(&schema, document).unwrap());
     let types = schema["properties"]["sources"]["additionalProperties"]["oneOf"].as_array().unwrap();
     let used = |option: &str| {

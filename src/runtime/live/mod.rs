@@ -194,6 +194,7 @@ fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
         }
         Tap::Postgres(options) => Box::new(postgres::Poll::new(options.clone())),
         Tap::Changes(options) => Box::new(postgres::changes::Changes::new(options.clone())),
+        Tap::MySqlChanges(options) => Box::new(mysql::changes::Changes::new(options.clone())),
         Tap::MySql(options) => Box::new(mysql::Poll::new(options.clone())),
         Tap::Sqlite(options) => Box::new(sqlite::Poll::new(options.clone())),
     }

@@ -265,7 +265,7 @@ fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceConfig {
         Tap::Postgres(options) => &mut options.tables,
         Tap::MySql(options) => &mut options.tables,
         Tap::Sqlite(options) => &mut options.tables,
-        Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) => return source,
+        Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) | Tap::MySqlChanges(_) => return source,
     };
     for table in tables {
         let timeless = table.updated.is_none() && table.time.is_none();
