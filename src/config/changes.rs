@@ -33,12 +33,7 @@ pub(super) fn config(
     let tables = tables(fields, diagnostics);
     let mut decoding = decoding::rows(fields, diagnostics);
     decoding.zone = fields.zone("zone")?;
-    for of_polling in ["poll", "sweep"] {
-        if let Some(node) = fields.get(of_polling) {
-            let message = format!("`{of_polling}` belongs to `capture: poll`, and this is `capture: changes`");
-            Problem::error("wrong-field", node.place, message).help("remove it").report(diagnostics);
-        }
-    }
+    no_polling(fields, diagnostics);
     let defaults = Defaults {
         lateness: Lateness::Span(LATENESS),
         carries: Carries::Rows,
@@ -55,16 +50,32 @@ pub(super) fn config(
             .help("a commit is stamped a moment before it is visible, and longer where it waits for a replica")
             .report(diagnostics);
     }
-    if let Start::At(_) = config.start {
-        Problem::error("unknown-value", at("start"), "a log of changes cannot be read from a moment on")
-            .help("it is `latest`, or `beginning` for the rows that are there already")
-            .report(diagnostics);
-    }
+    no_moment(config.start, fields, diagnostics);
     config.captures_changes = true;
     let slot = slot.map(|slot| slot.value).filter(|_| slot_is_good);
     config.tap =
         Tap::Changes(Options { url: Secret(url?.value), publication, slot, tables: tables?, start: config.start });
     Some(config)
+}
+
+/// Options that polling alone has.
+pub(super) fn no_polling(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) {
+    for of_polling in ["poll", "sweep"] {
+        if let Some(node) = fields.get(of_polling) {
+            let message = format!("`{of_polling}` belongs to `capture: poll`, and this is `capture: changes`");
+            Problem::error("wrong-field", node.place, message).help("remove it").report(diagnostics);
+        }
+    }
+}
+
+/// A log begins with the present, or with the rows that are there.
+pub(super) fn no_moment(start: Start, fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) {
+    let place = fields.get("start").map_or(fields.node().place, |node| node.place);
+    if let Start::At(_) = start {
+        Problem::error("unknown-value", place, "a log of changes cannot be read from a moment on")
+            .help("it is `latest`, or `beginning` for the rows that are there already")
+            .report(diagnostics);
+    }
 }
 
 fn is_slot(slot: &Spanned<String>, diagnostics: &Diagnostics<'_>) -> bool {
@@ -78,7 +89,8 @@ fn is_slot(slot: &Spanned<String>, diagnostics: &Diagnostics<'_>) -> bool {
     is_good
 }
 
-fn tables(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Option<Vec<Table>> {
+/// The tables whose changes are captured.
+pub(super) fn tables(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Option<Vec<Table>> {
     const EXAMPLE: &str = "name them: `tables: {orders: {}}`; one outside `public` with its schema, `sales.orders`";
     let node = fields.required("tables", EXAMPLE)?;
     let entries = fields::map(node, "tables", diagnostics)?;

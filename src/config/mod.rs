@@ -104,6 +104,8 @@ pub enum Tap {
     MySql(crate::sources::mysql::Options),
     /// Keys, streams and channels of Redis. Where to start is told when it is opened.
     Redis(Box<crate::sources::redis::Options>),
+    /// The binary log of a MySQL or MariaDB server.
+    MySqlChanges(crate::sources::mysql::changes::Options),
     /// Tables of an SQLite database.
     Sqlite(crate::sources::sqlite::Options),
     /// Spans and log records that are sent by OTLP.
@@ -120,9 +122,7 @@ impl Tap {
     pub fn files(&self) -> Option<&str> {
         match self {
             Tap::File { path, begins: None } => Some(path),
-            Tap::File { begins: Some(_), .. } => None,
-            Tap::Kafka(_) | Tap::Postgres(_) | Tap::Changes(_) | Tap::MySql(_) | Tap::Sqlite(_) => None,
-            Tap::Rabbitmq(_) | Tap::Redis(_) | Tap::Otlp(_) | Tap::HttpEvents(_) => None,
+            _ => None,
         }
     }
 }

@@ -34,7 +34,8 @@ pub fn schema() -> Value {
                 "additionalProperties": false,
                 "properties": {
                     "journal_age": duration("How long what was seen is kept, in the journal of each flow. Default: 30d."),
-                    "journal_gib": {"description": "How much the journal of each flow may take. Default: 16.", "type": "integer", "minimum": 1},
+                    "journal_gib": {"description": "How much the journal of each flow may take. Default: 16.", "type": ["string", "integer"],
+            "pattern": r"^([0-9]+|.*\$\{.*)$"},
                     "findings": {"description": "How many findings are kept. Default: 1000000.", "type": "integer", "minimum": 1}
                 }
             },
@@ -55,7 +56,7 @@ pub fn schema() -> Value {
                 "minProperties": 1,
                 "propertyNames": {"pattern": "^[\\p{L}\\p{N}_-]+$"},
                 "additionalProperties": {"oneOf": [
-                    file(), kafka(), postgres(), changes(), mysql(), sqlite(), push::otlp(), push::http(),
+                    file(), kafka(), postgres(), changes(), mysql(), mysql_changes(), sqlite(), push::otlp(), push::http(),
                     rabbitmq::rabbitmq(), redis()
                 ]}
             }
@@ -209,6 +210,24 @@ fn mysql() -> Value {
             "capture": choice("How changes are found. Default: poll.", &["poll"])
         }),
     )
+}
+
+/// Of `type: mysql`, what `capture: changes` has.
+fn mysql_changes() -> Value {
+    let mut schema = changes();
+    let Some(properties) = schema["properties"].as_object_mut() else { unreachable!("a source has options") };
+    ["publication", "slot"].map(|foreign| properties.remove(foreign));
+    properties["type"]["const"] = "mysql".into();
+    properties["capture"]["description"] = "Every change is read out of the server's binary log.".into();
+    properties["url"] = text("Where the database is: mysql://user:password@host:3306/database; best given as ${NAME}.");
+    properties.insert(
+        "server_id".into(),
+        json!({
+            "description": "The number under which the server knows us among its replicas. Default: a random one.",
+            "type": "integer", "minimum": 1
+        }),
+    );
+    schema
 }
 
 fn sqlite() -> Value {

@@ -17,6 +17,7 @@ mod kafka;
 mod late;
 mod logs;
 mod mysql;
+mod mysql_changes;
 mod postgres;
 mod postgres_changes;
 mod push;

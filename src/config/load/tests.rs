@@ -343,9 +343,10 @@ fn a_missing_file_is_named() {
 #[test]
 fn the_schema_knows_what_the_loader_reads() {
     let schema = schema::schema();
-    use crate::config::{changes, push, rabbitmq, redis};
-    let of_types = [formats::FULL, changes::tests::FULL, push::tests::FULL, rabbitmq::tests::FULL, redis::tests::FULL];
-    let documents: Vec<_> = [FULL, KAFKA, TABLES].into_iter().chain(of_types).map(json).collect();
+    use crate::config::{changes, mysql, push, rabbitmq, redis};
+    let of_types =
+        [changes::tests::FULL, mysql::tests::FULL, push::tests::FULL, rabbitmq::tests::FULL, redis::tests::FULL];
+    let documents: Vec<_> = [FULL, KAFKA, TABLES, formats::FULL].into_iter().chain(of_types).map(json).collect();
     documents.iter().for_each(|document| jsonschema::validate(&schema, document).unwrap());
     let types = schema["properties"]["sources"]["additionalProperties"]["oneOf"].as_array().unwrap();
     let used = |option: &str| {

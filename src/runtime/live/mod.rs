@@ -200,6 +200,7 @@ fn open(config: &SourceConfig, clock_skew: Span) -> Box<dyn Source> {
         }
         Tap::Postgres(options) => Box::new(postgres::Poll::new(options.clone())),
         Tap::Changes(options) => Box::new(postgres::changes::Changes::new(options.clone())),
+        Tap::MySqlChanges(options) => Box::new(mysql::changes::Changes::new(options.clone())),
         Tap::MySql(options) => Box::new(mysql::Poll::new(options.clone())),
         Tap::Redis(options) => {
             let options = redis::Options::clone(options);

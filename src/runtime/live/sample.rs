@@ -40,7 +40,7 @@ pub fn sample(
 ) -> Result<(), Failure> {
     let starts = match config.tap {
         // It sees what comes and nothing that was.
-        Tap::Changes(_) => vec![config.clone()],
+        Tap::Changes(_) | Tap::MySqlChanges(_) => vec![config.clone()],
         Tap::Rabbitmq(_) => vec![beginning(config, None)],
         // What is sent while it is looked at would be answered, and lost.
         Tap::Otlp(_) | Tap::HttpEvents(_) => return Ok(()),

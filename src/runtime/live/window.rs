@@ -97,7 +97,7 @@ struct Reading<'s> {
 pub fn can_look_back(config: &Config, plan: &Plan) -> Result<(), CannotLookBack> {
     for source in config.sources.iter().filter(|source| plan.source_named(&source.name).is_some()) {
         match &source.tap {
-            Tap::Changes(_) => return Err(CannotLookBack::Changes(source.name.clone())),
+            Tap::Changes(_) | Tap::MySqlChanges(_) => return Err(CannotLookBack::Changes(source.name.clone())),
             Tap::Otlp(_) | Tap::HttpEvents(_) => return Err(CannotLookBack::Pushed(source.name.clone())),
             Tap::Rabbitmq(options) if !options.looks_back() => return Err(CannotLookBack::Bound(source.name.clone())),
             Tap::File { .. } | Tap::Kafka(_) | Tap::Rabbitmq(_) | Tap::Redis(_) => {}
@@ -285,8 +285,7 @@ pub(super) fn beginning(source: &SourceConfig, since: Option<Time>) -> SourceCon
             options.for_a_look(start);
             return source;
         }
-        Tap::File { .. } | Tap::Kafka(_) | Tap::Changes(_) => return source,
-        Tap::Redis(_) | Tap::Otlp(_) | Tap::HttpEvents(_) => return source,
+        _ => return source,
     };
     for table in tables {
         let timeless = table.updated.is_none() && table.time.is_none();

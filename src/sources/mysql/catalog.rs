@@ -50,6 +50,10 @@ pub(super) struct Column {
     pub name: String,
     /// As the catalogue has it: `varchar`.
     pub data_type: String,
+    /// The same with all that belongs to it: `int(10) unsigned`, `enum('a','b')`.
+    pub full_type: String,
+    /// Of text: how its letters are stored.
+    pub charset: Option<String>,
     pub kind: Kind,
     pub nullable: bool,
     /// Of times: how many digits of a second it keeps.
@@ -192,7 +196,8 @@ fn columns(
     };
     let rows = session.rows(
         &format!(
-            "SELECT COLUMN_NAME, DATA_TYPE, IS_NULLABLE, DATETIME_PRECISION, COLLATION_NAME, TABLE_NAME \
+            "SELECT COLUMN_NAME, DATA_TYPE, IS_NULLABLE, DATETIME_PRECISION, COLLATION_NAME, TABLE_NAME, \
+             COLUMN_TYPE, CHARACTER_SET_NAME \
              FROM information_schema.COLUMNS WHERE {of_table} ORDER BY ORDINAL_POSITION"
         ),
         intake,
@@ -209,6 +214,8 @@ fn columns(
         columns.push(Column {
             name: column,
             data_type,
+            full_type: text(row, 6)?.unwrap_or_default(),
+            charset: text(row, 7)?,
             kind,
             nullable: text(row, 2)?.as_deref() == Some("YES"),
             digits: u32::try_from(number(row, 3)?.unwrap_or_default()).unwrap_or_default(),

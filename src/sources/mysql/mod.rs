@@ -1,4 +1,4 @@
-//! MySQL and MariaDB, read-only: tables that are polled (`poll`).
+//! MySQL and MariaDB, read-only: tables that are polled (`poll`), or followed through the binary log ([`changes`]).
 //!
 //! ```text
 //! session: one connection that cannot write ─▶ catalog: tables, keys, columns, what the user may see
@@ -6,6 +6,7 @@
 //! ```
 
 mod catalog;
+pub mod changes;
 mod examine;
 mod poll;
 mod row;

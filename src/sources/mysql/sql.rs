@@ -106,7 +106,8 @@ mod tests {
 
     fn column(name: &str, data_type: &str, digits: u32) -> Column {
         let (kind, nullable, collation) = (Kind::of(data_type, false), digits > 0, None);
-        Column { name: name.into(), data_type: data_type.into(), kind, nullable, digits, collation }
+        let (name, data_type, full_type, charset) = (name.into(), data_type.into(), data_type.into(), None);
+        Column { name, data_type, full_type, charset, kind, nullable, digits, collation }
     }
 
     fn relation(columns: Vec<Column>, order: Option<Vec<usize>>) -> Relation {

@@ -26,6 +26,7 @@ mod tests;
 mod tracker;
 
 pub use followed::Followed;
+pub use memory::hash;
 pub use sample::Sample;
 pub use tracker::{Kind, Mark, Reading, Row, System, TABLES_MAX, Tracker};
 

@@ -1,8 +1,8 @@
 //! MySQL and MariaDB, polled. The server is MariaDB's.
 
-mod cost;
+pub mod cost;
 mod late;
-mod rows;
+pub mod rows;
 
 use crate::postgres::{COMMON, table};
 use crate::servers::mariadb::Mariadb;

@@ -10,6 +10,20 @@ use throughline::sources::remark::Weight;
 use throughline::sources::secret::Secret;
 use throughline::sources::tables::{Sweep, Table};
 
+/// A table with a column of each type.
+pub const ALL_TYPES: &str = "CREATE TABLE `All Types` (id bigint unsigned PRIMARY KEY, tiny tinyint(1), filled int(5) zerofill, \
+         amount decimal(20,4), ratio double, flag bit(1), flags bit(64), code char(4), name varchar(20) CHARACTER SET latin1, \
+         body text, doc json, kind enum('a','b c'), tags set('x','y'), raw varbinary(8), fixed binary(4), blobs blob, \
+         day date, clock time(3), local datetime(6), coarse datetime, moment timestamp(3) NULL, era year, \
+         ref uuid, address inet6, place point, twice int AS (tiny * 2), nothing int)";
+/// A row of it.
+pub const A_ROW: &str = "SET time_zone = '+09:00', sql_mode = '';
+         INSERT INTO `All Types` (id, tiny, filled, amount, ratio, flag, flags, code, name, body, doc, kind, tags, raw, fixed, \
+         blobs, day, clock, local, coarse, moment, era, ref, address, place) VALUES (18446744073709551615, 1, 42, \
+         1234567890.5, 1e20, b'1', 18446744073709551615, 'ab', 'Käse', 'a \"b\" \\\\ \\n ä 🎈', '{\"a\": 1,  \"b\": [null]}', \
+         'b c', 'x,y', x'dead00', x'01', '', '2026-11-26', '-12:34:56.789', '2026-11-26 01:02:03.000004', \
+         '0000-00-00 00:00:00', '2026-11-26 01:02:03.4567', 2026, '123e4567-e89b-12d3-a456-426655440000', '::1', POINT(1, 2))";
+
 fn server(sql: &str) -> Mariadb {
     let server = Mariadb::start(&[]);
     server.sql(
@@ -21,9 +35,9 @@ fn server(sql: &str) -> Mariadb {
 }
 
 /// The rows of a table from its beginning on: key and payload, one a line.
-fn rows(server: &Mariadb, table: Table) -> String {
+pub fn rows(url: &str, table: Table) -> String {
     let table = Table { start: Start::Beginning, ..table };
-    let watch = Watch::start(source(server.url("watcher", "w"), vec![table]), Place::default());
+    let watch = Watch::start(source(url.to_owned(), vec![table]), Place::default());
     let said = watch.until_caught_up();
     watch.stop();
     let line = |said: &Said| match said {
@@ -36,20 +50,8 @@ fn rows(server: &Mariadb, table: Table) -> String {
 
 #[test]
 fn values_of_all_common_types_become_json() {
-    let server = server(
-        "CREATE TABLE `All Types` (id bigint unsigned PRIMARY KEY, tiny tinyint(1), filled int(5) zerofill, \
-         amount decimal(20,4), ratio double, flag bit(1), flags bit(64), code char(4), name varchar(20) CHARACTER SET latin1, \
-         body text, doc json, kind enum('a','b c'), tags set('x','y'), raw varbinary(8), fixed binary(4), blobs blob, \
-         day date, clock time(3), local datetime(6), coarse datetime, moment timestamp(3) NULL, era year, \
-         ref uuid, address inet6, place point, twice int AS (tiny * 2), nothing int);
-         SET time_zone = '+09:00', sql_mode = '';
-         INSERT INTO `All Types` (id, tiny, filled, amount, ratio, flag, flags, code, name, body, doc, kind, tags, raw, fixed, \
-         blobs, day, clock, local, coarse, moment, era, ref, address, place) VALUES (18446744073709551615, 1, 42, \
-         1234567890.5, 1e20, b'1', 18446744073709551615, 'ab', 'Käse', 'a \"b\" \\\\ \\n ä 🎈', '{\"a\": 1,  \"b\": [null]}', \
-         'b c', 'x,y', x'dead00', x'01', '', '2026-11-26', '-12:34:56.789', '2026-11-26 01:02:03.000004', \
-         '0000-00-00 00:00:00', '2026-11-26 01:02:03.4567', 2026, '123e4567-e89b-12d3-a456-426655440000', '::1', POINT(1, 2))",
-    );
-    insta::assert_snapshot!(rows(&server, table("All Types")).replace(",\"", ",\n\""), @r#"
+    let server = server(&format!("{ALL_TYPES}; {A_ROW}"));
+    insta::assert_snapshot!(rows(&server.url("watcher", "w"), table("All Types")).replace(",\"", ",\n\""), @r#"
     18446744073709551615 {"id":18446744073709551615,
     "tiny":1,
     "filled":42,
@@ -91,7 +93,7 @@ fn rows_are_told_apart_by_the_columns_that_do() {
     );
     let bare = Table { key: vec!["a".into()], ..table("bare") };
     let told = [table("composite"), bare, table("sorted"), table("\"Odd.`Name\""), table("shop.\"Odd.`Name\"")];
-    insta::assert_snapshot!(told.map(|table| rows(&server, table)).join("\n"), @r#"
+    insta::assert_snapshot!(told.map(|table| rows(&server.url("watcher", "w"), table)).join("\n"), @r#"
     ["eu",7,"6162"] {"region":"eu","id":7,"raw":"6162"}
     ["it's",-1,"6364"] {"region":"it's","id":-1,"raw":"6364"}
     1 {"a":1,"b":"x"}
@@ -113,7 +115,7 @@ fn large_tables_are_read_a_page_after_the_other() {
          INSERT INTO moments SELECT '2026-10-25 00:00:00' + INTERVAL seq SECOND FROM seq_1_to_3000",
     );
     for (name, count) in [("folded", 5_000), ("moments", 3_000)] {
-        let rows = rows(&server, table(name));
+        let rows = rows(&server.url("watcher", "w"), table(name));
         let different: std::collections::BTreeSet<&str> = rows.lines().collect();
         assert_eq!((rows.lines().count(), different.len()), (count, count), "{name}");
     }
