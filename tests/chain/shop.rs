@@ -67,7 +67,7 @@ impl Fault {
             ChargedWrong => ("amount", "mismatch open"),
             ShippedUnpaid => ("unpaid", "forbidden_step open"),
             NotShipped => ("shipped", "lost_message open"),
-            NotPacked => ("packed", "missing_step open"),
+            NotPacked => ("packed", "lost_message open"),
         }
     }
 }

@@ -31,8 +31,6 @@ pub enum Server {
 }
 
 impl Server {
-    pub const ALL: [Server; 5] = [Server::Postgres, Server::Kafka, Server::Rabbitmq, Server::Mariadb, Server::Redis];
-
     /// What is lost of an order that waits for it.
     pub fn lost(self) -> Fault {
         match self {
@@ -44,9 +42,9 @@ impl Server {
         }
     }
 
-    /// Redis keeps its events for nobody who is not connected.
+    /// Redis keeps its events for nobody who is not connected, and a queue of ours ends with its broker.
     pub fn leaves_a_gap(self) -> bool {
-        self == Server::Redis
+        matches!(self, Server::Redis | Server::Rabbitmq)
     }
 }
 
@@ -113,7 +111,6 @@ sources:
   broker:
     type: rabbitmq
     url: "{rabbitmq}"
-    durable: true
     time: body.at
     lateness: 2s
     queues: {{shipping: {{exchange: shop, routing: "shipping.*"}}}}
