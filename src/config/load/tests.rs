@@ -319,7 +319,6 @@ sources:
     time_format: hours
     parse: [{from: body.a}, {from: body.b, json: body.c, into: body}, {from: body.d, regex: "(x"}, {from: body.e, regex: x}]
     gaps: [{from: 2023-01-29T08:50:00Z}, {from: 2023-01-30, to: 2023-01-29}, {from: monday, to: 2023-01-29}]
-  queue: {type: http, listen: "0.0.0.0:80"}
   other: {type: kafak}
   untyped: {path: a.jsonl}
 "#

@@ -111,6 +111,11 @@ async fn answer(request: Request<Incoming>, signal: Signal, counter: Arc<Counter
     let body = match push::read(&head.headers, body, &held, counter.body_max).await {
         Ok(body) => body,
         Err(Cut::Full) => return refused(told, Refusal::Full),
+        // Exporters try again after this, and not after 408.
+        Err(Cut::Late) => {
+            counter.refuse();
+            return refused(told, Refusal::Slow);
+        }
         Err(cut) => {
             let (status, body) = (cut.status(), told.status(&status::cut(&cut)));
             counter.tell_cut(&cut, held).await;

@@ -47,7 +47,7 @@ impl Source for Push {
         let Options { tokens, body_max, .. } = &self.options;
         let counter = Counter::new(room.clone(), jobs, tokens.clone(), *body_max);
         let listener = Listener::open(&self.endpoints, &self.options, Arc::new(counter))?;
-        let mut follow = Follow::begin(cursor, room, waiting, self.options.senders, intake);
+        let mut follow = Follow::begin(cursor, room, waiting, self.options.senders, intake)?;
         match follow.run(&listener) {
             // What waits is let go before the listener is, so that it is answered.
             Err(Halt::Stopped) => Ok(()),
@@ -84,8 +84,10 @@ impl<'a> Follow<'a> {
         waiting: Receiver<Job>,
         senders: Senders,
         intake: &'a mut dyn Intake,
-    ) -> Follow<'a> {
-        let last = cursor.and_then(|cursor| cursor.try_into().ok()).map(u64::from_le_bytes);
+    ) -> Result<Follow<'a>, Failure> {
+        let other =
+            |_| Failure("the journal's mark of this source is not of this version: begin with another folder".into());
+        let last = cursor.map(|cursor| cursor.try_into().map(u64::from_le_bytes)).transpose().map_err(other)?;
         let next = last.map_or(0, |last| last + DELIVERY_RECORDS_MAX);
         let mut silent_until = Time(i64::MIN);
         if cursor.is_some() {
@@ -99,7 +101,7 @@ impl<'a> Follow<'a> {
         intake.assumed(Some(ASSUMED));
         let part = intake.part(PART);
         let proven = Instant::now() - PROVE_EVERY;
-        Follow { intake, room, waiting, senders, part, next, undelivered: 0, silent_until, proven }
+        Ok(Follow { intake, room, waiting, senders, part, next, undelivered: 0, silent_until, proven })
     }
 
     fn run(&mut self, listener: &Listener) -> Result<std::convert::Infallible, Halt> {

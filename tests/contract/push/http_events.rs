@@ -85,7 +85,9 @@ fn what_cannot_be_taken_is_named_and_counted() {
     told(inlet.post("/ingest/shop", &[JSON, ("content-encoding", "gzip")], &bomb), 413, "larger than 10000 bytes");
     told(inlet.post("/ingest/shop", &[JSON, ("content-encoding", "gzip")], b"{}"), 400, "content-encoding");
     told(inlet.post("/ingest/shop", &[JSON, ("content-encoding", "br")], b"{}"), 400, "`br` is not known");
-    assert_eq!(inlet.post("/ingest/shop", &[JSON, ("x-large", &"x".repeat(40_000))], b"{}").status, 431);
+    // Who is still sending its head may not get to read why.
+    let large = inlet.post("/ingest/shop", &[JSON, ("x-large", &"x".repeat(200_000))], b"{}");
+    assert!(matches!(large.status, 431 | 0), "{large:?}");
     // These are no events.
     told(inlet.post("/ingest/other", &[JSON], b"{}"), 404, "/ingest/shop");
     told(inlet.post("/ingest/shop/a/b", &[JSON], b"{}"), 404, "/ingest/shop");
