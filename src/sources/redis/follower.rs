@@ -204,7 +204,7 @@ impl Follower {
             let answer = node.link.ask_at(&pipeline, &self.waiter, intake)?;
             let (at, start) = (answer.at, self.options.start);
             let (address, server, beside_heard) = (&*node.link.address, &*node.life, self.unheard);
-            let asked = Asked { at, address, server, start, beside_heard };
+            let asked = Asked { at, address, server, start, beside_heard, texts: self.options.texts };
             for (stream, value) in streams.iter_mut().zip(answer.values) {
                 self.unsent |= stream.is_behind();
                 stream.take(value, &asked, intake)?;

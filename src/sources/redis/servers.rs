@@ -64,7 +64,9 @@ pub(super) fn life(link: &mut Link, waiter: &Waiter, intake: &mut dyn Intake) ->
     }
     if answers.last().is_some_and(|answer| value::text(value::raw(answer)).contains("loading:1")) {
         let address = &link.address;
-        return Err(Failure(format!("Redis at {address} is still loading its data; it is tried again when it has")).into());
+        return Err(
+            Failure(format!("Redis at {address} is still loading its data; it is tried again when it has")).into()
+        );
     }
     Ok(life)
 }
