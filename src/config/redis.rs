@@ -5,7 +5,7 @@ use super::source::{self, Defaults};
 use super::{SourceConfig, Tap};
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned};
 use crate::flow::fields::{self, Fields};
-use crate::flow::format::Lateness;
+use crate::flow::format::{Decoding, Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::Span;
 use crate::sources::live::Start;
@@ -41,11 +41,13 @@ pub(super) fn config(
     }
     let listens = !keys.is_empty() || !channels.is_empty();
     // Values, entries and messages are JSON when they come here.
-    let decoding = decoding::read(fields, Stamp::OwnJson, diagnostics).map(|mut decoding| {
+    let decoding = decoding::read(fields, Stamp::Own, diagnostics).map(|mut decoding| {
         // A key is one thing, with versions; an entry and a message have no key.
-        decoding.key_is_identity = true;
+        decoding.key_is_identity |= !keys.is_empty();
         decoding
     });
+    let texts = decoding.as_ref().is_some_and(|decoding| decoding.dialect().is_some());
+    format_fits(decoding.as_ref(), keys.is_empty(), fields, diagnostics);
     let own_times = decoding.as_ref().is_none_or(|decoding| decoding.time.is_none());
     let defaults = Defaults {
         lateness: Lateness::Span(LATENESS),
@@ -68,6 +70,7 @@ pub(super) fn config(
             keys,
             types: types?,
             streams,
+            texts,
             channels,
             start: Start::default(),
         })
@@ -77,6 +80,21 @@ pub(super) fn config(
     config.skips_versions = skips_versions;
     config.tells_operations = skips_versions;
     Some(config)
+}
+
+/// Values are JSON; entries and messages may also be what a library writes.
+fn format_fits(decoding: Option<&Decoding>, no_keys: bool, fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) {
+    let (Some(decoding), Some(node)) = (decoding, fields.get("format")) else { return };
+    let wrong = match &decoding.format {
+        Format::Json => return,
+        Format::Dialect(dialect) if dialect.is_test_result() => "Redis does not carry the results of test tools",
+        Format::Dialect(_) if no_keys => return,
+        Format::Dialect(_) => "this format is of entries and messages, and values of keys are JSON",
+        _ => "what is in Redis comes as JSON",
+    };
+    Problem::error("wrong-field", node.place, wrong)
+        .help("remove `format`, or follow streams and keys by two sources; `parse` takes a text apart")
+        .report(diagnostics);
 }
 
 /// The addresses themselves may hold passwords, and are not shown.
@@ -178,7 +196,7 @@ sources:
     start: beginning
     redact: body.email
   plain: {type: redis, url: "redis://cache", keys: ["order:*"]}
-  log: {type: redis, url: "redis://cache/3", streams: audit, start: 2026-11-26T00:00:00Z}
+  log: {type: redis, url: "redis://cache/3", streams: audit, start: 2026-11-26T00:00:00Z, format: bullmq}
 "#;
 
     fn loaded(text: &str) -> (Option<Config>, String) {
@@ -227,6 +245,7 @@ sources:
             (&[Pattern { name: "order:*".into(), glob: "order:*".into() }][..], 5)
         );
         assert!(matches!(log.start, Start::At(_)) && streams.streams == ["audit"]);
+        assert!(streams.texts && !full.texts && log.info().default_dedupe_is_position);
         assert!(!format!("{config:?}").contains("s3cret"));
     }
 
@@ -239,7 +258,8 @@ sources:
   a: {type: redis}
   b: {type: redis, url: "http://me:s3cret@cache", keys: [], sentinel: {name: shop}}
   c: {type: redis, url: "redis://cache", key: "order:*", types: [strings], streams: [audit]}
-  d: {type: redis, url: "redis://cache", keys: "order:*", security: {certificate: me.pem}, format: text}
+  d: {type: redis, url: "redis://cache", keys: "order:*", security: {certificate: me.pem}, format: bullmq}
+  e: {type: redis, url: "redis://cache", streams: audit, format: csv}
 "#,
         );
         assert!(config.is_none());

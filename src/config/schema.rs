@@ -2,6 +2,7 @@
 
 mod push;
 mod rabbitmq;
+mod redis;
 
 use crate::flow::dialect::{DIALECTS, Dialect, ENCODINGS};
 use serde_json::{Value, json};
@@ -57,7 +58,7 @@ pub fn schema() -> Value {
                 "propertyNames": {"pattern": "^[\\p{L}\\p{N}_-]+$"},
                 "additionalProperties": {"oneOf": [
                     file(), kafka(), postgres(), changes(), mysql(), mysql_changes(), sqlite(), push::otlp(), push::http(),
-                    rabbitmq::rabbitmq(), redis()
+                    rabbitmq::rabbitmq(), redis::redis()
                 ]}
             }
         }
@@ -394,59 +395,6 @@ fn security() -> Value {
             "key_password": text("The password of the private key.")
         }
     })
-}
-
-fn redis() -> Value {
-    let names = |description: &str| {
-        json!({"description": description, "oneOf": [
-            {"type": "string"},
-            {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            {"type": "object", "minProperties": 1, "additionalProperties": texts("Its patterns.")}
-        ]})
-    };
-    let mut schema = source(
-        "redis",
-        &["type", "url"],
-        json!({
-            "url": texts(
-                "`redis://user:password@host:6379/0`, or `rediss://` with TLS; of a cluster some of its nodes, with `sentinel` \
-                 the sentinels. Better a variable: `${REDIS_URL}`."
-            ),
-            "sentinel": {
-                "description": "The sentinels at `url` know the master.",
-                "type": "object",
-                "additionalProperties": false,
-                "required": ["master"],
-                "properties": {
-                    "master": text("The name under which they watch it."),
-                    "username": text("The user, where the sentinels themselves ask for one."),
-                    "password": text("Its password; better a variable: `${SENTINEL_PASSWORD}`.")
-                }
-            },
-            "security": {
-                "description": "The files of TLS.",
-                "type": "object",
-                "additionalProperties": false,
-                "properties": {
-                    "ca": text("The authorities that are trusted (PEM). Default: those of the machine."),
-                    "certificate": text("The client's certificate (PEM)."),
-                    "key": text("Its private key (PEM).")
-                }
-            },
-            "keys": names("The keys whose changes are followed, by Redis's patterns; in a map, by names of your own."),
-            "types": texts("The types of their values: string, list, set, hash, zset. Default: all."),
-            "streams": texts("The streams, by their keys."),
-            "channels": names("The channels, by name or by pattern; in a map, by names of your own."),
-            "lateness": duration("The longest span from an event's time to its being visible. Default: 1s."),
-            "start": text(
-                "Where `run` begins when it follows for the first time: `latest` (the default), `beginning` with the keys and \
-                 entries that are there, or, of streams, a moment."
-            )
-        }),
-    );
-    let Some(properties) = schema["properties"].as_object_mut() else { unreachable!("a source has options") };
-    properties.remove("pattern");
-    schema
 }
 
 fn parse_rule() -> Value {

@@ -191,7 +191,7 @@ fn elements(kind: Kind, answer: Value) -> Result<Held, Value> {
             let mut pairs = value::pairs(elements.clone()).ok_or(elements)?;
             let is_cut = cut(pairs.len());
             pairs.truncate(ELEMENTS_MAX);
-            let json = if kind == Kind::Hash { value::object(&pairs) } else { value::sorted(&pairs) };
+            let json = if kind == Kind::Hash { value::object(&pairs, false) } else { value::sorted(&pairs) };
             (json, pairs.is_empty(), is_cut)
         }
         _ => {

@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 
 /// How long the servers are listened to before what they said is taken.
 const LISTEN: Duration = Duration::from_millis(20);
-/// How often a server that says nothing is asked.
+/// How often a server is asked for its time, for the ends of streams, and for the values of keys where many change: what
+/// comes after a quiet moment is looked at at once.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 /// So many events are taken at a time.
 const BATCH: usize = 1_000;
@@ -120,6 +121,9 @@ impl Follower {
 
     /// Takes what a server has pushed; whether more of it waits.
     fn events(&mut self, index: usize, due: bool, intake: &mut dyn Intake) -> Result<bool, Halt> {
+        if !due && !self.nodes[index].is_rested(ASK_EVERY) {
+            return Ok(false);
+        }
         let events = self.nodes[index].take(BATCH)?;
         if events.is_empty() && !due {
             return Ok(false);
@@ -200,7 +204,7 @@ impl Follower {
             let answer = node.link.ask_at(&pipeline, &self.waiter, intake)?;
             let (at, start) = (answer.at, self.options.start);
             let (address, server, beside_heard) = (&*node.link.address, &*node.life, self.unheard);
-            let asked = Asked { at, address, server, start, beside_heard };
+            let asked = Asked { at, address, server, start, beside_heard, texts: self.options.texts };
             for (stream, value) in streams.iter_mut().zip(answer.values) {
                 self.unsent |= stream.is_behind();
                 stream.take(value, &asked, intake)?;

@@ -30,6 +30,8 @@ pub(super) struct Node {
     /// All that was pushed before it has been handed over.
     proven: Option<Time>,
     watched: Option<Instant>,
+    /// When events were taken last.
+    taken: Option<Instant>,
     /// Why its proofs are not earned.
     pub assumed: Option<String>,
 }
@@ -59,8 +61,8 @@ impl Node {
                 link.address
             )
         });
-        let (slots, handled, pending, proven, watched) = Default::default();
-        Ok(Node { link, hello, life, slots, handled, pending, proven, watched, assumed })
+        let (slots, handled, pending, proven, watched, taken) = Default::default();
+        Ok(Node { link, hello, life, slots, handled, pending, proven, watched, taken, assumed })
     }
 
     /// Listens to keys, and to channels as well where this server is the one to tell them.
@@ -156,12 +158,22 @@ impl Node {
     /// Events that wait, the oldest first.
     pub fn take(&mut self, most: usize) -> Result<Vec<Pushed>, Failure> {
         match self.link.lost() {
-            0 => self.link.take(most),
+            0 => {
+                let events = self.link.take(most)?;
+                // Where more of them wait, they are taken at once.
+                self.taken = (!events.is_empty() && events.len() < most).then(Instant::now).or(self.taken);
+                Ok(events)
+            }
             lost => Err(Failure(format!(
                 "{lost} events of Redis at {} came faster than they could be taken; it is connected anew",
                 self.link.address
             ))),
         }
+    }
+
+    /// Whether nothing was taken for so long.
+    pub fn is_rested(&self, span: Duration) -> bool {
+        self.taken.is_none_or(|taken| taken.elapsed() >= span)
     }
 
     /// Whether it owns a slot; who is in no cluster owns all.

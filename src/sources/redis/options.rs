@@ -24,6 +24,8 @@ pub struct Options {
     pub types: Types,
     /// The streams, by their keys.
     pub streams: Vec<String>,
+    /// Their fields are left as the texts that they are, for a format that knows what they hold.
+    pub texts: bool,
     /// The channels; one with a wildcard in it is a pattern.
     pub channels: Vec<Pattern>,
     /// Where to begin at the very first start.

@@ -48,10 +48,11 @@ pub(super) fn read_hello(answer: Value) -> Option<Hello> {
     })
 }
 
-/// Which server it is, in which of its lives: another one after a restart, and after another took over.
+/// Which server it is, in which of its lives: another one after a restart, and after another took over. One that still
+/// reads its append-only file tells listeners of each change in it, as if it happened now.
 pub(super) fn life(link: &mut Link, waiter: &Waiter, intake: &mut dyn Intake) -> Result<String, Halt> {
     let mut pipeline = redis::pipe();
-    pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
+    pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication").cmd("INFO").arg("persistence");
     let answers = link.ask(&pipeline, waiter, intake)?;
     let mut life = String::new();
     for (answer, field) in answers.iter().zip(["run_id:", "master_replid:"]) {
@@ -60,6 +61,12 @@ pub(super) fn life(link: &mut Link, waiter: &Waiter, intake: &mut dyn Intake) ->
             return Err(errors::failed(&link.address, "INFO", answer, None).into());
         };
         life += id.trim();
+    }
+    if answers.last().is_some_and(|answer| value::text(value::raw(answer)).contains("loading:1")) {
+        let address = &link.address;
+        return Err(
+            Failure(format!("Redis at {address} is still loading its data; it is tried again when it has")).into()
+        );
     }
     Ok(life)
 }

@@ -206,7 +206,7 @@ impl Stream {
         let part = intake.part(&position.part(&self.key));
         let whole = entries.len() < PAGE;
         for entry in entries {
-            let id = hand_over(&self.key, part, entry, intake).ok_or_else(|| {
+            let id = hand_over(&self.key, part, entry, asked.texts, intake).ok_or_else(|| {
                 Failure(format!("Redis at {} gave an entry of `{}` that cannot be read", asked.address, self.key))
             })?;
             position.id = id;
@@ -251,6 +251,8 @@ pub(super) struct Asked<'a> {
     pub start: Start,
     /// Something else is followed that can only be seen from now on.
     pub beside_heard: bool,
+    /// Fields are left as the texts that they are.
+    pub texts: bool,
 }
 
 impl Position {
@@ -306,12 +308,12 @@ impl Info {
 }
 
 /// Hands over an entry; its id.
-fn hand_over(key: &str, part: u32, entry: Value, intake: &mut dyn Intake) -> Option<Id> {
+fn hand_over(key: &str, part: u32, entry: Value, texts: bool, intake: &mut dyn Intake) -> Option<Id> {
     let Value::Array(entry) = entry else { return None };
     let mut entry = entry.into_iter();
     let id = Id::read(&entry.next()?)?;
     let fields = value::pairs(entry.next()?)?;
-    let payload = value::object(&fields);
+    let payload = value::object(&fields, texts);
     let text = id.to_string();
     let (Some(offset), Some(time)) = (id.packed(), id.time()) else {
         let detail = format!("the id {id} is beyond what a position can hold");

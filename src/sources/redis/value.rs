@@ -26,10 +26,11 @@ pub(super) fn text(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| hexadecimal(bytes), str::to_owned)
 }
 
-/// Fields and values in turn, as an object.
-pub(super) fn object(pairs: &[(Value, Value)]) -> String {
+/// Fields and values in turn, as an object; the values as JSON, or as the texts that they are.
+pub(super) fn object(pairs: &[(Value, Value)], texts: bool) -> String {
+    let written = |value: &Value| if texts { quoted(&text(raw(value))) } else { json(raw(value)) };
     let fields: Vec<String> =
-        pairs.iter().map(|(field, value)| format!("{}:{}", quoted(&text(raw(field))), json(raw(value)))).collect();
+        pairs.iter().map(|(field, value)| format!("{}:{}", quoted(&text(raw(field))), written(value))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
@@ -131,7 +132,8 @@ mod tests {
             ("\"\"".into(), r#""ff00""#.into(), r#""{\"a\"""#.into())
         );
         let pairs = vec![(bulk("status"), bulk("paid")), (bulk("data"), bulk(r#"{"id":7}"#))];
-        assert_eq!(object(&pairs), r#"{"status":"paid","data":{"id":7}}"#);
+        assert_eq!(object(&pairs, false), r#"{"status":"paid","data":{"id":7}}"#);
+        assert_eq!(object(&pairs, true), r#"{"status":"paid","data":"{\"id\":7}"}"#);
         assert_eq!(list(&[bulk("a"), bulk("2")]), r#"["a",2]"#);
         let scores = vec![(bulk("a"), Value::Double(1.5)), (bulk("b"), Value::Double(f64::INFINITY))];
         assert_eq!(sorted(&scores), r#"[{"member":"a","score":1.5},{"member":"b","score":"inf"}]"#);

@@ -42,7 +42,7 @@ fn an_event_brings_the_value_whatever_its_type() {
     step("XADD", &["order:x", "*", "a", "1"], &["order:x xadd null (other)"]);
     step("RENAME", &["order:h", "o"], &["order:h rename_from null", r#"o rename_to {"status":"new","n":7}"#]);
     step("SPOP", &["order:s"], &["order:s spop null (gone)", "order:s del null"]);
-    step("SET", &["order:t", "x", "PX", "40"], &[r#"order:t set "x" (newer)"#, r#"order:t expire "x""#]);
+    step("SET", &["order:t", "x", "PX", "1500"], &[r#"order:t set "x" (newer)"#, r#"order:t expire "x""#]);
     step("PING", &[], &["order:t expired null"]);
     let said = watch.said();
     assert_eq!(told(&said), expected);

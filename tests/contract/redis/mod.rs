@@ -2,6 +2,7 @@
 
 mod cluster;
 mod cost;
+mod daemon;
 mod keys;
 mod random;
 mod security;
@@ -53,6 +54,7 @@ fn options(url: String) -> Options {
         keys: Vec::new(),
         types: Types::default(),
         streams: Vec::new(),
+        texts: false,
         channels: Vec::new(),
         start: Start::Latest,
     }
