@@ -216,7 +216,9 @@ fn mysql() -> Value {
 fn mysql_changes() -> Value {
     let mut schema = changes();
     let Some(properties) = schema["properties"].as_object_mut() else { unreachable!("a source has options") };
-    ["publication", "slot"].map(|foreign| properties.remove(foreign));
+    for foreign in ["publication", "slot"] {
+        properties.remove(foreign);
+    }
     properties["type"]["const"] = "mysql".into();
     properties["capture"]["description"] = "Every change is read out of the server's binary log.".into();
     properties["url"] = text("Where the database is: mysql://user:password@host:3306/database; best given as ${NAME}.");

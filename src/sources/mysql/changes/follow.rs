@@ -140,8 +140,9 @@ impl Following<'_, '_> {
             return Ok(());
         }
         let Some((at, _)) = self.asked.take() else { return Ok(()) };
-        self.reader.floor = self.reader.floor.max(at);
-        self.reader.hand.caught_up(at)
+        let hand = &mut self.reader.hand;
+        hand.cursor.floor = hand.cursor.floor.max(at);
+        hand.caught_up(at)
     }
 }
 

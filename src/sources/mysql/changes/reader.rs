@@ -11,7 +11,7 @@ use crate::model::time::{Span, Time};
 use crate::sources::live::Record;
 use crate::sources::mysql::session::Session;
 use mysql_async::binlog::events::{
-    Event, EventData, GtidEvent, QueryEvent, RotateEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent,
+    Event, EventData, GtidEvent, QueryEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent,
 };
 use mysql_async::binlog::row::BinlogRow;
 use std::collections::HashMap;
@@ -73,8 +73,6 @@ pub(super) struct Reader<'a> {
     pub position: Position,
     /// The log is another one than that of the cursor, and why.
     pub lost: Option<String>,
-    /// What stands from here on in the log was not committed at this time.
-    pub floor: Time,
     server: &'a Server,
     watched: Vec<Watched>,
     tables: HashMap<u64, Mapped>,
@@ -98,7 +96,6 @@ impl<'a> Reader<'a> {
             hand,
             position,
             lost: None,
-            floor: Time::MIN,
             server,
             watched,
             tables,
@@ -119,7 +116,7 @@ impl<'a> Reader<'a> {
             self.position = self.position.moved(low);
         }
         match raw {
-            kind::ROTATE => self.rotate(&event.read_event::<RotateEvent<'_>>().map_err(unreadable)?),
+            kind::ROTATE => self.rotate(event)?,
             kind::FORMAT => self.format(header.timestamp()),
             kind::GTID | kind::ANONYMOUS_GTID | kind::TAGGED_GTID => match event.read_data().map_err(unreadable)? {
                 Some(EventData::GtidEvent(gtid)) => self.begin_mysql(&gtid),
@@ -157,12 +154,18 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn rotate(&mut self, rotate: &RotateEvent<'_>) {
-        let next = Position { file: rotate.name().into_owned(), offset: rotate.position() };
+    fn rotate(&mut self, event: &Event) -> Result<(), Halt> {
+        let body = without_checksum(event);
+        let Some((offset, file)) = body.split_first_chunk() else {
+            return Err(failed("the binary log goes on in a file whose name cannot be read"));
+        };
+        let file = String::from_utf8_lossy(file).into_owned();
+        let next = Position { file, offset: u64::from_le_bytes(*offset) };
         if next.file != self.position.file {
             self.tables.clear();
         }
         self.position = next;
+        Ok(())
     }
 
     /// The head of a file, also where the log is read from its middle on.
@@ -295,7 +298,7 @@ impl<'a> Reader<'a> {
         }
         let place = self.position.to_string();
         let headers = [("position", place.as_str())];
-        let (watched, time) = (&self.watched[index], Some(at.max(self.floor)));
+        let (watched, time) = (&self.watched[index], Some(at.max(self.hand.cursor.floor)));
         self.hand.record(Record {
             part: watched.part,
             offset: 0,
@@ -394,7 +397,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let Some(mut group) = self.group.take() else { return Ok(()) };
-        let committed = group.committed.unwrap_or(self.floor);
+        let committed = group.committed.unwrap_or(self.hand.cursor.floor);
         self.hand_over(&mut group, committed)?;
         self.group = Some(group);
         Ok(())
@@ -414,7 +417,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         // The log stamps a commit with the beginning of its statement, which may be long ago.
-        let (time, place) = (Some(committed.max(self.floor)), self.position.to_string());
+        let (time, place) = (Some(committed.max(self.hand.cursor.floor)), self.position.to_string());
         let gtid = group.gtid.clone();
         let headers = [("position", place.as_str()), ("gtid", gtid.as_deref().unwrap_or_default())];
         let headers = if gtid.is_none() { &headers[..1] } else { &headers[..] };
@@ -486,6 +489,22 @@ fn change(transaction: &mut Transaction, table: usize, images: (Option<Image>, O
         (Some(old), None) => transaction.delete(table, &old),
         (None, None) => Ok(()),
     }
+}
+
+/// What an event says. The very first ones come before the library knows that the server adds a checksum to each, which
+/// it then takes for a part of the event.
+fn without_checksum(event: &Event) -> &[u8] {
+    let (header, data) = (event.header(), event.data());
+    let Some((body, checksum)) = data.split_last_chunk::<4>() else { return data };
+    let mut crc = flate2::Crc::new();
+    crc.update(&header.timestamp().to_le_bytes());
+    crc.update(&[header.event_type_raw()]);
+    for number in [header.server_id(), header.event_size(), header.log_pos()] {
+        crc.update(&number.to_le_bytes());
+    }
+    crc.update(&header.flags_raw().to_le_bytes());
+    crc.update(body);
+    if crc.sum() == u32::from_le_bytes(*checksum) { body } else { data }
 }
 
 fn seconds(timestamp: u32) -> Time {
