@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn addresses_are_taken_apart_for_this_client() {
-        let server = |cipher: &str| Server { cipher: cipher.into(), ..Server::example() };
+        let server = Server::example;
         let url = "mariadb://me:s%40cret@db:3307/shop?ssl-mode=VERIFY_CA&ssl-ca=%2Fetc%2Fa%20ca.pem";
         let options = options(url, &server("")).unwrap();
         assert_eq!((options.ip_or_hostname(), options.tcp_port(), options.pass()), ("db", 3307, Some("s@cret")));

@@ -165,12 +165,6 @@ fn look(options: &Options, server_id: u32, remarks: &mut Vec<Remark>) -> Result<
     let mut dump = Dump::open(&options.url.0, &server, server_id, From::Place(&position), &mut Alone)?;
     dump.next(&server, &mut Alone)?;
     remarks.push(Remark::good(format!("its binary log can be read, at {position}; progress will be proven")));
-    if !server.names {
-        remarks.push(Remark::warning(
-            "its log has no names of columns, so what is changed while a table is being altered will be a gap: `SET GLOBAL \
-             binlog_row_metadata = FULL` avoids that",
-        ));
-    }
     for one in &watched {
         remarks.push(Remark::good(format!("{}: its changes can be read", one.name)));
     }

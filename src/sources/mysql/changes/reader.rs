@@ -1,13 +1,14 @@
 //! Makes transactions of events, and records of transactions.
 
 use super::cursor::{Cursor, Position};
+use super::event::{ARTIFICIAL, PREPARED_XA, kind, seconds, without_checksum};
 use super::hand::Hand;
 use super::setup::{End, Server, Watched, end};
-use super::shape::{self, Shape};
+use super::shape::Shape;
 use super::statement::{Statement, mentions, prepared_name};
 use super::transaction::{Change, Image, Transaction};
 use super::{Halt, PREPARED_MAX, failed};
-use crate::model::time::{Span, Time};
+use crate::model::time::Time;
 use crate::sources::live::Record;
 use crate::sources::mysql::session::Session;
 use mysql_async::binlog::events::{
@@ -18,31 +19,6 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 
-/// Kinds of events, by the numbers that both products share;
-mod kind {
-    pub const QUERY: u8 = 2;
-    pub const ROTATE: u8 = 4;
-    pub const FORMAT: u8 = 15;
-    pub const XID: u8 = 16;
-    pub const TABLE_MAP: u8 = 19;
-    pub const ROWS_V1: std::ops::RangeInclusive<u8> = 23..=25;
-    pub const INCIDENT: u8 = 26;
-    pub const ROWS: std::ops::RangeInclusive<u8> = 30..=32;
-    pub const GTID: u8 = 33;
-    pub const ANONYMOUS_GTID: u8 = 34;
-    pub const XA_PREPARE: u8 = 38;
-    pub const PARTIAL_ROWS: u8 = 39;
-    pub const PAYLOAD: u8 = 40;
-    pub const TAGGED_GTID: u8 = 42;
-    /// and those of MariaDB.
-    pub const MARIADB_GTID: u8 = 162;
-    pub const COMPRESSED: std::ops::RangeInclusive<u8> = 165..=171;
-}
-/// Made up by the server for us; it stands nowhere in the log.
-const ARTIFICIAL: u16 = 0x20;
-/// Flags of MariaDB's GTID event: a transaction of XA that is prepared.
-const PREPARED_XA: u8 = 64;
-
 /// A table as the log's next rows have it.
 struct Mapped {
     /// Its number among those that are followed.
@@ -50,8 +26,6 @@ struct Mapped {
     map: TableMapEvent<'static>,
     /// How its rows are read; else, why they cannot be.
     shape: Result<Rc<Shape>, String>,
-    /// What it was looked up by has names, or is of no other form.
-    named: bool,
 }
 
 /// A transaction that has begun.
@@ -330,14 +304,14 @@ impl<'a> Reader<'a> {
         };
         let fits = |watched: &Watched| watched.shape.clone().filter(|shape| shape.fits(&map));
         let mut shape = fits(&self.watched[index]);
-        if shape.is_none() && self.position > self.skip {
+        // What is not of the form that was looked up is expected for a while after a change.
+        if shape.is_none() && self.position > self.skip && self.watched[index].unsure_until.is_none() {
             self.altered(index, side)?;
             shape = fits(&self.watched[index]);
         }
         let why = "it was written when the table had another form than now";
         let shape = shape.ok_or_else(|| why.to_owned());
-        let named = !shape::names(&map).is_empty();
-        self.tables.insert(map.table_id(), Mapped { watched: index, map, shape, named });
+        self.tables.insert(map.table_id(), Mapped { watched: index, map, shape });
         Ok(())
     }
 
@@ -347,13 +321,12 @@ impl<'a> Reader<'a> {
         if watched.unsure_until.as_ref().is_some_and(|until| self.position > *until) {
             watched.unsure_until = None;
         }
-        let is_sure = mapped.named || watched.unsure_until.is_none();
+        let is_sure = watched.unsure_until.is_none();
         let (table, name) = (mapped.watched, watched.described());
         let shape = match &mapped.shape {
             Ok(shape) if is_sure => shape.clone(),
             Ok(_) => {
-                let why = "it was written while the table's form was being looked up (`SET GLOBAL binlog_row_metadata = \
-                           FULL` avoids that)";
+                let why = "it was written before the form of the table was looked up, which had changed";
                 self.hole(&format!("a change of {name} cannot be read: {why}"));
                 return Ok(());
             }
@@ -489,26 +462,6 @@ fn change(transaction: &mut Transaction, table: usize, images: (Option<Image>, O
         (Some(old), None) => transaction.delete(table, &old),
         (None, None) => Ok(()),
     }
-}
-
-/// What an event says. The very first ones come before the library knows that the server adds a checksum to each, which
-/// it then takes for a part of the event.
-fn without_checksum(event: &Event) -> &[u8] {
-    let (header, data) = (event.header(), event.data());
-    let Some((body, checksum)) = data.split_last_chunk::<4>() else { return data };
-    let mut crc = flate2::Crc::new();
-    crc.update(&header.timestamp().to_le_bytes());
-    crc.update(&[header.event_type_raw()]);
-    for number in [header.server_id(), header.event_size(), header.log_pos()] {
-        crc.update(&number.to_le_bytes());
-    }
-    crc.update(&header.flags_raw().to_le_bytes());
-    crc.update(body);
-    if crc.sum() == u32::from_le_bytes(*checksum) { body } else { data }
-}
-
-fn seconds(timestamp: u32) -> Time {
-    Time(0) + Span::seconds(timestamp.into())
 }
 
 fn unreadable(error: io::Error) -> Halt {
