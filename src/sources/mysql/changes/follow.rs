@@ -30,8 +30,9 @@ pub(super) fn follow(
     let mut watched = setup::tables(options, &server, &mut side, intake)?;
     let looked_up = end(&server, &mut side, intake)?.position;
     let is_first = known.as_ref().is_none_or(|known| known.beginning);
-    let (cursor, mut gtids) = begin(known, &server, &began, intake);
+    let (mut cursor, mut gtids) = begin(known, &server, &began, intake);
     unsure(&mut watched, &cursor, &began.position, &looked_up);
+    cursor.shapes = watched.iter().filter_map(|one| one.known(&cursor.from)).collect();
     let mut hand = Hand::new(intake, cursor);
     if options.start == Start::Beginning && is_first {
         existing::read(&watched, began.at, &mut side, &mut hand)?;

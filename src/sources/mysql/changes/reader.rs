@@ -441,8 +441,8 @@ impl<'a> Reader<'a> {
         if let Some((_, begun)) = self.begun.first() {
             *created = *begun;
         }
-        let hash = |watched: &Watched| watched.shape.as_ref().map(|shape| (watched.name.clone(), shape.hash()));
-        *shapes = self.watched.iter().filter_map(hash).collect();
+        let here = &self.position;
+        *shapes = self.watched.iter().filter_map(|watched| watched.known(here)).collect();
         Ok(())
     }
 

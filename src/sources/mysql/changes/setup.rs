@@ -191,6 +191,12 @@ impl Watched {
         Ok(())
     }
 
+    /// Its name and a hash of its form, where it is known that the log is of this form behind a place.
+    pub fn known(&self, behind: &Position) -> Option<(String, u64)> {
+        let is_sure = self.unsure_until.as_ref().is_none_or(|until| behind >= until);
+        self.shape.as_ref().filter(|_| is_sure).map(|shape| (self.name.clone(), shape.hash()))
+    }
+
     /// Whether it is of this name, as the log writes it.
     pub fn is(&self, database: &str, name: &str) -> bool {
         self.database == database && self.relation_name == name
