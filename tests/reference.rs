@@ -84,6 +84,7 @@ fn the_pages_on_formats_hold() {
 #[test]
 fn the_page_on_change_capture_holds() {
     holds("docs/postgres-changes.md");
+    holds("docs/mysql-changes.md");
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn mysql_changes() -> Value {
         "server_id".into(),
         json!({
             "description": "The number under which the server knows us among its replicas. Default: a random one.",
-            "type": "integer", "minimum": 1
+            "type": ["string", "integer"], "pattern": r"^([0-9]+|.*\$\{.*)$"
         }),
     );
     schema

@@ -137,3 +137,16 @@ fn changes_keep_their_word() {
 fn changes_of_a_log_without_names_keep_their_word() {
     suite::keeps_its_word(&mut Log::new(&["--binlog-row-metadata=NO_LOG"]));
 }
+
+/// Writers whose transactions are long, several, prepared or given up, while the source is stopped and cut off.
+#[test]
+fn exactly_what_is_committed_comes_and_no_proof_is_ahead_of_it() {
+    let source = |url: &str, table: &throughline::sources::tables::Table| -> Box<dyn Source> {
+        let tables = vec![Table { name: table.name.clone(), key: Vec::new() }];
+        Box::new(Changes::new(Options { url: Secret(url.into()), server_id: None, tables, start: Start::Latest }))
+    };
+    assert!(
+        crate::mysql::late::is_true(&crate::mysql::late::How { source, by_commit: true }),
+        "it said what was not so"
+    );
+}

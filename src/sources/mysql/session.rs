@@ -40,9 +40,12 @@ pub(super) struct Session {
 
 /// The connection's options, and the address without secrets.
 fn options(url: &str) -> Result<(MySqlConnectOptions, String), Failure> {
-    let options = MySqlConnectOptions::from_str(url).map_err(|error| {
-        Failure(format!("the url is none of MySQL ({error}): write `mysql://user:password@host:3306/database`"))
-    })?;
+    const FORM: &str = "write `mysql://user:password@host:3306/database`";
+    if !["mysql://", "mariadb://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(Failure(format!("the url is none of MySQL, since it does not begin with `mysql://`: {FORM}")));
+    }
+    let options = MySqlConnectOptions::from_str(url)
+        .map_err(|error| Failure(format!("the url is none of MySQL ({error}): {FORM}")))?;
     let database = options.get_database().unwrap_or_default();
     let address = format!("{}@{}:{}/{database}", options.get_username(), options.get_host(), options.get_port());
     // The session's mode is set whole; the library would add to the server's.

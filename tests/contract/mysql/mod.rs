@@ -1,7 +1,7 @@
 //! MySQL and MariaDB, polled. The server is MariaDB's.
 
 pub mod cost;
-mod late;
+pub mod late;
 pub mod rows;
 
 use crate::postgres::{COMMON, table};

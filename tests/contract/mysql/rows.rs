@@ -15,14 +15,15 @@ pub const ALL_TYPES: &str = "CREATE TABLE `All Types` (id bigint unsigned PRIMAR
          amount decimal(20,4), ratio double, flag bit(1), flags bit(64), code char(4), name varchar(20) CHARACTER SET latin1, \
          body text, doc json, kind enum('a','b c'), tags set('x','y'), raw varbinary(8), fixed binary(4), blobs blob, \
          day date, clock time(3), local datetime(6), coarse datetime, moment timestamp(3) NULL, era year, \
-         ref uuid, address inet6, place point, twice int AS (tiny * 2), nothing int)";
+         ref uuid, later uuid, random uuid, address inet6, place point, twice int AS (tiny * 2), nothing int)";
 /// A row of it.
 pub const A_ROW: &str = "SET time_zone = '+09:00', sql_mode = '';
          INSERT INTO `All Types` (id, tiny, filled, amount, ratio, flag, flags, code, name, body, doc, kind, tags, raw, fixed, \
-         blobs, day, clock, local, coarse, moment, era, ref, address, place) VALUES (18446744073709551615, 1, 42, \
+         blobs, day, clock, local, coarse, moment, era, ref, later, random, address, place) VALUES (18446744073709551615, 1, 42, \
          1234567890.5, 1e20, b'1', 18446744073709551615, 'ab', 'Käse', 'a \"b\" \\\\ \\n ä 🎈', '{\"a\": 1,  \"b\": [null]}', \
          'b c', 'x,y', x'dead00', x'01', '', '2026-11-26', '-12:34:56.789', '2026-11-26 01:02:03.000004', \
-         '0000-00-00 00:00:00', '2026-11-26 01:02:03.4567', 2026, '123e4567-e89b-12d3-a456-426655440000', '::1', POINT(1, 2))";
+         '0000-00-00 00:00:00', '2026-11-26 01:02:03.4567', 2026, '123e4567-e89b-12d3-a456-426655440000', \
+         '01890a5d-ac96-774b-bcce-b302099a8057', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '::1', POINT(1, 2))";
 
 fn server(sql: &str) -> Mariadb {
     let server = Mariadb::start(&[]);
@@ -75,6 +76,8 @@ fn values_of_all_common_types_become_json() {
     "moment":"2026-11-25T16:02:03.456Z",
     "era":2026,
     "ref":"123e4567-e89b-12d3-a456-426655440000",
+    "later":"01890a5d-ac96-774b-bcce-b302099a8057",
+    "random":"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
     "address":"::1",
     "place":"000000000101000000000000000000f03f0000000000000040",
     "twice":2,

@@ -1,6 +1,7 @@
 //! The cursor: up to where the log was handed over, and how many records that were.
 
 use super::{Halt, failed};
+use crate::model::time::Time;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
@@ -59,6 +60,8 @@ pub(super) struct Cursor {
     pub done: Position,
     /// The log is read again from here: before it stands none that was prepared and has not ended since.
     pub from: Position,
+    /// What stands behind `done` was not committed at this time.
+    pub floor: Time,
     /// When the server began the file of `from`: another log may have its name later.
     pub created: u32,
     /// The server that wrote it.
@@ -113,6 +116,7 @@ mod tests {
         let cursor = Cursor {
             done: position("bin.000002", 700),
             from: position("bin.000001", 4),
+            floor: Time(5),
             created: 7,
             server: 1,
             whole: 300,

@@ -18,7 +18,7 @@ pub(super) enum How {
     /// Text of another character set.
     Latin1,
     Utf16,
-    /// A UUID, of which the server keeps the parts in another order.
+    /// A UUID, as its bytes.
     Uuid,
     /// An address, as its bytes.
     Inet(usize),
@@ -199,15 +199,10 @@ fn windows_1252(byte: u8) -> char {
     if (0x80..0xa0).contains(&byte) { HIGH[usize::from(byte) - 0x80] } else { char::from(byte) }
 }
 
-/// A UUID from its parts, which stand in the order in which they change least.
-fn uuid(stored: &[u8]) -> String {
-    use crate::sources::mysql::types::hex;
-    let part = |from: usize, to: usize| hex(&stored[from..to]);
-    // Those of versions 6 and 7, and what is no UUID of the usual variant, are kept as they are.
-    let swapped = stored[6] & 0x80 == 0 || stored[8] & 0x80 == 0 || stored[6] >> 4 <= 5;
-    let (low, mid, high) = if swapped { ((12, 16), (10, 12), (8, 10)) } else { ((0, 4), (4, 6), (6, 8)) };
-    let (sequence, node) = if swapped { ((6, 8), (0, 6)) } else { ((8, 10), (10, 16)) };
-    [low, mid, high, sequence, node].map(|(from, to)| part(from, to)).join("-")
+/// The text of a UUID. In the log, unlike in its tables, the server has its bytes in the order of the text.
+fn uuid(bytes: &[u8]) -> String {
+    let hex = crate::sources::mysql::types::hex(bytes);
+    [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)].map(|(from, to)| &hex[from..to]).join("-")
 }
 
 fn address(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -39,6 +39,8 @@ pub(super) struct Dump {
     stream: BinlogStream,
     waiter: Waiter,
     heard: Instant,
+    /// How it ended, which is told after what came before.
+    ended: Option<Result<(), Error>>,
 }
 
 impl Dump {
@@ -54,7 +56,7 @@ impl Dump {
         let waiter = Waiter::new()?;
         let asked = waiter.wait(intake, CONNECTS_WITHIN, ask(options, server, server_id, from))?;
         match asked {
-            Some(Ok(stream)) => Ok(Dump { stream, waiter, heard: Instant::now() }),
+            Some(Ok(stream)) => Ok(Dump { stream, waiter, heard: Instant::now(), ended: None }),
             Some(Err(error)) => Err(refused(&error, server)),
             None => Err(failed(format!(
                 "the server did not begin to send its binary log within {} s",
@@ -65,22 +67,30 @@ impl Dump {
 
     /// What comes within a moment.
     pub fn next(&mut self, server: &Server, intake: &mut dyn Intake) -> Result<Came, Halt> {
-        let Dump { stream, waiter, heard } = self;
-        match waiter.wait(intake, TICK, gather(stream))? {
-            None if heard.elapsed() > SILENCE_MAX => {
-                Err(failed(format!("the server has sent nothing of its binary log for {} s", SILENCE_MAX.as_secs())))
+        let Dump { stream, waiter, heard, ended } = self;
+        if ended.is_none() {
+            match waiter.wait(intake, TICK, gather(stream))? {
+                None if heard.elapsed() > SILENCE_MAX => {
+                    let seconds = SILENCE_MAX.as_secs();
+                    return Err(failed(format!("the server has sent nothing of its binary log for {seconds} s")));
+                }
+                None => return Ok(Came::Events(Vec::new())),
+                Some((events, end)) => {
+                    (*heard, *ended) = (Instant::now(), end);
+                    // What came before the end is taken first.
+                    if !events.is_empty() {
+                        return Ok(Came::Events(events));
+                    }
+                }
             }
-            None => Ok(Came::Events(Vec::new())),
-            Some((events, None)) => {
-                *heard = Instant::now();
-                Ok(Came::Events(events))
-            }
-            Some((events, Some(_))) if !events.is_empty() => Ok(Came::Events(events)),
-            Some((_, Some(Err(Error::Server(error))))) if is_lost(&error) => {
+        }
+        match ended.take() {
+            Some(Err(Error::Server(error))) if is_lost(&error) => {
                 Ok(Came::Lost(format!("the server has no longer what its binary log had there ({})", error.message)))
             }
-            Some((_, Some(Err(error)))) => Err(refused(&error, server)),
-            Some((_, Some(Ok(())))) => Err(failed("the server has ended its binary log, as if for good")),
+            Some(Err(error)) => Err(refused(&error, server)),
+            Some(Ok(())) => Err(failed("the server has ended its binary log, as if for good")),
+            None => Ok(Came::Events(Vec::new())),
         }
     }
 }
@@ -217,7 +227,7 @@ mod tests {
 
     #[test]
     fn addresses_are_taken_apart_for_this_client() {
-        let server = |cipher: &str| Server { cipher: cipher.into(), ..Server::example() };
+        let server = Server::example;
         let url = "mariadb://me:s%40cret@db:3307/shop?ssl-mode=VERIFY_CA&ssl-ca=%2Fetc%2Fa%20ca.pem";
         let options = options(url, &server("")).unwrap();
         assert_eq!((options.ip_or_hostname(), options.tcp_port(), options.pass()), ("db", 3307, Some("s@cret")));

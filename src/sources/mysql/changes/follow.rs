@@ -30,8 +30,9 @@ pub(super) fn follow(
     let mut watched = setup::tables(options, &server, &mut side, intake)?;
     let looked_up = end(&server, &mut side, intake)?.position;
     let is_first = known.as_ref().is_none_or(|known| known.beginning);
-    let (cursor, mut gtids) = begin(known, &server, &began, intake);
+    let (mut cursor, mut gtids) = begin(known, &server, &began, intake);
     unsure(&mut watched, &cursor, &began.position, &looked_up);
+    cursor.shapes = watched.iter().filter_map(|one| one.known(&cursor.from)).collect();
     let mut hand = Hand::new(intake, cursor);
     if options.start == Start::Beginning && is_first {
         existing::read(&watched, began.at, &mut side, &mut hand)?;
@@ -140,8 +141,9 @@ impl Following<'_, '_> {
             return Ok(());
         }
         let Some((at, _)) = self.asked.take() else { return Ok(()) };
-        self.reader.floor = self.reader.floor.max(at);
-        self.reader.hand.caught_up(at)
+        let hand = &mut self.reader.hand;
+        hand.cursor.floor = hand.cursor.floor.max(at);
+        hand.caught_up(at)
     }
 }
 
@@ -164,12 +166,6 @@ fn look(options: &Options, server_id: u32, remarks: &mut Vec<Remark>) -> Result<
     let mut dump = Dump::open(&options.url.0, &server, server_id, From::Place(&position), &mut Alone)?;
     dump.next(&server, &mut Alone)?;
     remarks.push(Remark::good(format!("its binary log can be read, at {position}; progress will be proven")));
-    if !server.names {
-        remarks.push(Remark::warning(
-            "its log has no names of columns, so what is changed while a table is being altered will be a gap: `SET GLOBAL \
-             binlog_row_metadata = FULL` avoids that",
-        ));
-    }
     for one in &watched {
         remarks.push(Remark::good(format!("{}: its changes can be read", one.name)));
     }

@@ -16,12 +16,14 @@
 //! - **The end of the log is the proof.** What was visible at T has its commit in the log before the end that is asked
 //!   for after T. And what stands behind that end was not committed at T: where the log stamps it with an earlier second
 //!   (the beginning of the statement that committed), it happened at T.
-//! - **A row's columns have no names in the log,** unless the server is told to write them. So names come from the
-//!   catalogue, which knows the present: what was written before a table got its present form is a hole, not a guess.
+//! - **A row of the log does not say enough of its columns:** their names stand there only where the server is told to
+//!   write them, their meaning in part. So both come from the catalogue, which knows the present: what was written before
+//!   a table got its present form is a hole, not a guess.
 
 mod cursor;
 mod decode;
 mod dump;
+mod event;
 mod existing;
 mod follow;
 mod hand;

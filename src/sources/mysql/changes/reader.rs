@@ -1,47 +1,23 @@
 //! Makes transactions of events, and records of transactions.
 
 use super::cursor::{Cursor, Position};
+use super::event::{ARTIFICIAL, PREPARED_XA, kind, seconds, without_checksum};
 use super::hand::Hand;
 use super::setup::{End, Server, Watched, end};
-use super::shape::{self, Shape};
+use super::shape::Shape;
 use super::statement::{Statement, mentions, prepared_name};
 use super::transaction::{Change, Image, Transaction};
 use super::{Halt, PREPARED_MAX, failed};
-use crate::model::time::{Span, Time};
+use crate::model::time::Time;
 use crate::sources::live::Record;
 use crate::sources::mysql::session::Session;
 use mysql_async::binlog::events::{
-    Event, EventData, GtidEvent, QueryEvent, RotateEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent,
+    Event, EventData, GtidEvent, QueryEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent,
 };
 use mysql_async::binlog::row::BinlogRow;
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
-
-/// Kinds of events, by the numbers that both products share;
-mod kind {
-    pub const QUERY: u8 = 2;
-    pub const ROTATE: u8 = 4;
-    pub const FORMAT: u8 = 15;
-    pub const XID: u8 = 16;
-    pub const TABLE_MAP: u8 = 19;
-    pub const ROWS_V1: std::ops::RangeInclusive<u8> = 23..=25;
-    pub const INCIDENT: u8 = 26;
-    pub const ROWS: std::ops::RangeInclusive<u8> = 30..=32;
-    pub const GTID: u8 = 33;
-    pub const ANONYMOUS_GTID: u8 = 34;
-    pub const XA_PREPARE: u8 = 38;
-    pub const PARTIAL_ROWS: u8 = 39;
-    pub const PAYLOAD: u8 = 40;
-    pub const TAGGED_GTID: u8 = 42;
-    /// and those of MariaDB.
-    pub const MARIADB_GTID: u8 = 162;
-    pub const COMPRESSED: std::ops::RangeInclusive<u8> = 165..=171;
-}
-/// Made up by the server for us; it stands nowhere in the log.
-const ARTIFICIAL: u16 = 0x20;
-/// Flags of MariaDB's GTID event: a transaction of XA that is prepared.
-const PREPARED_XA: u8 = 64;
 
 /// A table as the log's next rows have it.
 struct Mapped {
@@ -50,8 +26,6 @@ struct Mapped {
     map: TableMapEvent<'static>,
     /// How its rows are read; else, why they cannot be.
     shape: Result<Rc<Shape>, String>,
-    /// What it was looked up by has names, or is of no other form.
-    named: bool,
 }
 
 /// A transaction that has begun.
@@ -73,8 +47,6 @@ pub(super) struct Reader<'a> {
     pub position: Position,
     /// The log is another one than that of the cursor, and why.
     pub lost: Option<String>,
-    /// What stands from here on in the log was not committed at this time.
-    pub floor: Time,
     server: &'a Server,
     watched: Vec<Watched>,
     tables: HashMap<u64, Mapped>,
@@ -98,7 +70,6 @@ impl<'a> Reader<'a> {
             hand,
             position,
             lost: None,
-            floor: Time::MIN,
             server,
             watched,
             tables,
@@ -119,7 +90,7 @@ impl<'a> Reader<'a> {
             self.position = self.position.moved(low);
         }
         match raw {
-            kind::ROTATE => self.rotate(&event.read_event::<RotateEvent<'_>>().map_err(unreadable)?),
+            kind::ROTATE => self.rotate(event)?,
             kind::FORMAT => self.format(header.timestamp()),
             kind::GTID | kind::ANONYMOUS_GTID | kind::TAGGED_GTID => match event.read_data().map_err(unreadable)? {
                 Some(EventData::GtidEvent(gtid)) => self.begin_mysql(&gtid),
@@ -157,12 +128,18 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn rotate(&mut self, rotate: &RotateEvent<'_>) {
-        let next = Position { file: rotate.name().into_owned(), offset: rotate.position() };
+    fn rotate(&mut self, event: &Event) -> Result<(), Halt> {
+        let body = without_checksum(event);
+        let Some((offset, file)) = body.split_first_chunk() else {
+            return Err(failed("the binary log goes on in a file whose name cannot be read"));
+        };
+        let file = String::from_utf8_lossy(file).into_owned();
+        let next = Position { file, offset: u64::from_le_bytes(*offset) };
         if next.file != self.position.file {
             self.tables.clear();
         }
         self.position = next;
+        Ok(())
     }
 
     /// The head of a file, also where the log is read from its middle on.
@@ -295,7 +272,7 @@ impl<'a> Reader<'a> {
         }
         let place = self.position.to_string();
         let headers = [("position", place.as_str())];
-        let (watched, time) = (&self.watched[index], Some(at.max(self.floor)));
+        let (watched, time) = (&self.watched[index], Some(at.max(self.hand.cursor.floor)));
         self.hand.record(Record {
             part: watched.part,
             offset: 0,
@@ -327,14 +304,14 @@ impl<'a> Reader<'a> {
         };
         let fits = |watched: &Watched| watched.shape.clone().filter(|shape| shape.fits(&map));
         let mut shape = fits(&self.watched[index]);
-        if shape.is_none() && self.position > self.skip {
+        // What is not of the form that was looked up is expected for a while after a change.
+        if shape.is_none() && self.position > self.skip && self.watched[index].unsure_until.is_none() {
             self.altered(index, side)?;
             shape = fits(&self.watched[index]);
         }
         let why = "it was written when the table had another form than now";
         let shape = shape.ok_or_else(|| why.to_owned());
-        let named = !shape::names(&map).is_empty();
-        self.tables.insert(map.table_id(), Mapped { watched: index, map, shape, named });
+        self.tables.insert(map.table_id(), Mapped { watched: index, map, shape });
         Ok(())
     }
 
@@ -344,13 +321,12 @@ impl<'a> Reader<'a> {
         if watched.unsure_until.as_ref().is_some_and(|until| self.position > *until) {
             watched.unsure_until = None;
         }
-        let is_sure = mapped.named || watched.unsure_until.is_none();
+        let is_sure = watched.unsure_until.is_none();
         let (table, name) = (mapped.watched, watched.described());
         let shape = match &mapped.shape {
             Ok(shape) if is_sure => shape.clone(),
             Ok(_) => {
-                let why = "it was written while the table's form was being looked up (`SET GLOBAL binlog_row_metadata = \
-                           FULL` avoids that)";
+                let why = "it was written before the form of the table was looked up, which had changed";
                 self.hole(&format!("a change of {name} cannot be read: {why}"));
                 return Ok(());
             }
@@ -394,7 +370,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let Some(mut group) = self.group.take() else { return Ok(()) };
-        let committed = group.committed.unwrap_or(self.floor);
+        let committed = group.committed.unwrap_or(self.hand.cursor.floor);
         self.hand_over(&mut group, committed)?;
         self.group = Some(group);
         Ok(())
@@ -414,7 +390,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         // The log stamps a commit with the beginning of its statement, which may be long ago.
-        let (time, place) = (Some(committed.max(self.floor)), self.position.to_string());
+        let (time, place) = (Some(committed.max(self.hand.cursor.floor)), self.position.to_string());
         let gtid = group.gtid.clone();
         let headers = [("position", place.as_str()), ("gtid", gtid.as_deref().unwrap_or_default())];
         let headers = if gtid.is_none() { &headers[..1] } else { &headers[..] };
@@ -465,8 +441,8 @@ impl<'a> Reader<'a> {
         if let Some((_, begun)) = self.begun.first() {
             *created = *begun;
         }
-        let hash = |watched: &Watched| watched.shape.as_ref().map(|shape| (watched.name.clone(), shape.hash()));
-        *shapes = self.watched.iter().filter_map(hash).collect();
+        let here = &self.position;
+        *shapes = self.watched.iter().filter_map(|watched| watched.known(here)).collect();
         Ok(())
     }
 
@@ -486,10 +462,6 @@ fn change(transaction: &mut Transaction, table: usize, images: (Option<Image>, O
         (Some(old), None) => transaction.delete(table, &old),
         (None, None) => Ok(()),
     }
-}
-
-fn seconds(timestamp: u32) -> Time {
-    Time(0) + Span::seconds(timestamp.into())
 }
 
 fn unreadable(error: io::Error) -> Halt {

@@ -18,8 +18,6 @@ pub(super) struct Server {
     pub is_mariadb: bool,
     /// Its number among servers.
     pub id: u32,
-    /// The log has the names of columns.
-    pub names: bool,
     /// What asks for the end of the log.
     ask_end: &'static str,
     /// What the connection to the database is encrypted with; empty for nothing.
@@ -45,7 +43,7 @@ pub(super) struct Watched {
     pub table: tables::Table,
     /// Its form, as it was looked up last; `None` where it was not found, or cannot be read.
     pub shape: Option<Rc<Shape>>,
-    /// What was logged before this place may be of another form, where the log has no names.
+    /// What was logged before this place may be of another form.
     pub unsure_until: Option<Position>,
 }
 
@@ -53,7 +51,7 @@ pub(super) struct Watched {
 pub(super) fn server(side: &mut Session, intake: &mut dyn Intake) -> Result<Server, Halt> {
     let rows = side.rows(
         "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format', 'binlog_row_image', \
-         'binlog_row_metadata', 'binlog_row_value_options', 'log_bin_compress', 'server_id')",
+         'binlog_row_value_options', 'log_bin_compress', 'server_id')",
         intake,
     )?;
     let mut settings = HashMap::new();
@@ -89,7 +87,7 @@ pub(super) fn server(side: &mut Session, intake: &mut dyn Intake) -> Result<Serv
     let release = (release.next().unwrap_or_default(), release.next().unwrap_or_default());
     let ask_end = if is_mariadb || release < (8, 2) { "SHOW MASTER STATUS" } else { "SHOW BINARY LOG STATUS" };
     let id = has("server_id").parse().unwrap_or_default();
-    Ok(Server { is_mariadb, id, names: has("binlog_row_metadata") == "FULL", ask_end, cipher })
+    Ok(Server { is_mariadb, id, ask_end, cipher })
 }
 
 /// The rights that change capture needs, as SQL gives them.
@@ -193,6 +191,12 @@ impl Watched {
         Ok(())
     }
 
+    /// Its name and a hash of its form, where it is known that the log is of this form behind a place.
+    pub fn known(&self, behind: &Position) -> Option<(String, u64)> {
+        let is_sure = self.unsure_until.as_ref().is_none_or(|until| behind >= until);
+        self.shape.as_ref().filter(|_| is_sure).map(|shape| (self.name.clone(), shape.hash()))
+    }
+
     /// Whether it is of this name, as the log writes it.
     pub fn is(&self, database: &str, name: &str) -> bool {
         self.database == database && self.relation_name == name
@@ -207,7 +211,7 @@ impl Watched {
 #[cfg(test)]
 impl Server {
     /// One for tests.
-    pub fn example() -> Server {
-        Server { is_mariadb: true, id: 1, names: true, ask_end: "SHOW MASTER STATUS", cipher: String::new() }
+    pub fn example(cipher: &str) -> Server {
+        Server { is_mariadb: true, id: 1, ask_end: "SHOW MASTER STATUS", cipher: cipher.into() }
     }
 }

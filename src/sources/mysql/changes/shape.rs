@@ -101,7 +101,7 @@ fn append(column: &Column, text: Option<&[u8]>, out: &mut Vec<u8>) {
 }
 
 /// The names that the log has; none, where the server is not told to write them.
-pub(super) fn names(map: &TableMapEvent<'_>) -> Vec<String> {
+fn names(map: &TableMapEvent<'_>) -> Vec<String> {
     let Ok(meta) = OptionalMetaExtractor::new(map.iter_optional_meta()) else { return Vec::new() };
     meta.iter_column_name().flatten().map(|name| name.name().into_owned()).collect()
 }
