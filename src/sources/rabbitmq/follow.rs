@@ -93,7 +93,6 @@ pub(super) struct Follower<'o> {
     unsent: usize,
     changed: bool,
     delivered: Instant,
-    // The connection is closed after all that lives on it.
     link: Link,
 }
 

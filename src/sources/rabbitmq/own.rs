@@ -88,11 +88,13 @@ pub(super) fn shape(tap: &Tap) -> u32 {
     crc32c::crc32c(format!("{:?}", tap.origin).as_bytes())
 }
 
-/// Whether a queue is there already. A question that is answered with no costs its channel.
+/// Whether a queue is there already. The broker closes a channel whose question it answers with no.
 fn exists(link: &Link, queue: &str, intake: &mut dyn Intake) -> Result<bool, Halt> {
     let channel = link.channel(intake)?;
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    match link.try_ask(intake, channel.queue_declare(queue.into(), passive, FieldTable::default()))? {
+    let answer = link.try_ask(intake, channel.queue_declare(queue.into(), passive, FieldTable::default()))?;
+    link.close(&channel, intake)?;
+    match answer {
         Ok(_) => Ok(true),
         Err(error) if link::code(&error) == Some(NOT_FOUND) => Ok(false),
         Err(error) => Err(link.refusal("to look for our queue", &error, "").into()),

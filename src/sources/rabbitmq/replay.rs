@@ -17,7 +17,6 @@ use crate::sources::live::{Failure, Intake};
 use crate::sources::waiting::Halt;
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
-use lapin::protocol::constants::REPLY_SUCCESS;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 use std::future::poll_fn;
@@ -129,7 +128,7 @@ pub(super) fn chunk(
             Some(None) | None => break,
         }
     }
-    let _ = link.try_ask(intake, channel.close(REPLY_SUCCESS, "".into()))?;
+    link.close(&channel, intake)?;
     Ok(offsets)
 }
 

@@ -170,10 +170,17 @@ fn round(server: &Server, plan: &Plan) {
             scope.spawn(move || live(options, &journal, &stop))
         };
         let mut running = start(&stop);
+        let give_up = |since: Instant, what: &str, stop: &AtomicBool| {
+            if since.elapsed() > PATIENCE {
+                // Else its thread would be waited for for ever.
+                stop.store(true, Ordering::Relaxed);
+                panic!("seed {seed}: it does not {what}");
+            }
+        };
         // Before the first proof nothing is promised.
         let begun = Instant::now();
         while !journal.lock().unwrap().durable.iter().any(|word| matches!(word, Word::CaughtUp(_))) {
-            assert!(begun.elapsed() < PATIENCE, "seed {seed}: it does not begin");
+            give_up(begun, "begin", &stop);
             thread::sleep(Duration::from_millis(5));
             journal.lock().unwrap().settle(false);
         }
@@ -213,7 +220,7 @@ fn round(server: &Server, plan: &Plan) {
         writers.into_iter().for_each(|writer| writer.join().unwrap());
         let begun = Instant::now();
         while !is_complete(&journal.lock().unwrap().durable) {
-            assert!(begun.elapsed() < PATIENCE, "seed {seed}: it does not come to an end");
+            give_up(begun, "come to an end", &stop);
             thread::sleep(Duration::from_millis(5));
             journal.lock().unwrap().settle(false);
         }
