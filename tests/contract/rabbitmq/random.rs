@@ -76,7 +76,8 @@ impl Intake for Desk {
 
     fn undecodable(&mut self, _: u32, _: u64, _: &'static str, _: &str, _: &[u8]) {}
 
-    fn hole(&mut self, _: &str) {
+    fn hole(&mut self, why: &str) {
+        eprintln!("  hole: {why}");
         self.waiting.push(Word::Hole);
     }
 
@@ -150,10 +151,10 @@ fn round(server: &Server, plan: &Plan) {
     let Plan { seed, overflows } = *plan;
     let mut random = fastrand::Rng::with_seed(seed);
     let proxy = Proxy::to(server.port);
-    let max_messages = if overflows { 60 } else { 100_000 };
+    let max_messages = if overflows { 60 } else { 40_000 };
     let taps = || vec![bound("orders", "shop", &["orders"]), bound("others", "shop", &["others"])];
     let url = server.url(WATCHER, proxy.port);
-    let options = || Options { prefetch: 20, max_messages, ..options(url.clone(), taps()) };
+    let options = || Options { max_messages, ..options(url.clone(), taps()) };
     let journal =
         Arc::new(Mutex::new(Journal { lag: Duration::from_millis(random.u64(0..150)), ..Journal::default() }));
     let visible = Mutex::new(BTreeMap::new());
