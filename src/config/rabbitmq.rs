@@ -19,11 +19,9 @@ const LATENESS: Span = Span::seconds(5);
 const RESOLUTION: Span = Span::seconds(1);
 /// How long our queues are kept when we are gone, and how much waits for us in one of them.
 const KEEP: Span = Span::seconds(600);
-const MESSAGES: u64 = 100_000;
+const MESSAGES: u64 = 40_000;
+const MESSAGES_MAX: u64 = 48_000;
 const BYTES: u64 = 256 << 20;
-/// So many messages may be with us that the journal does not have yet, and at least.
-const PREFETCH: u64 = 2_000;
-const PREFETCH_MIN: u64 = 10;
 /// So many things can be followed by one source, each with a channel of its own.
 const TAPS_MAX: usize = 500;
 /// So long is the name of a thing that is followed: the name of its queue has room for no more.
@@ -45,9 +43,8 @@ pub(super) fn config(
     let url = fields.text("url");
     let (ca, certificate) = fields.get("tls").and_then(|node| tls(node, folder, diagnostics)).unwrap_or_default();
     let keep = fields.duration("keep").map_or(KEEP, |keep| keep.value);
-    let max_messages = number(fields, "max_messages", (1_000, u64::MAX >> 1), MESSAGES, diagnostics);
+    let max_messages = number(fields, "max_messages", (1_000, MESSAGES_MAX), MESSAGES, diagnostics);
     let max_bytes = number(fields, "max_bytes", (1 << 20, u64::MAX >> 1), BYTES, diagnostics);
-    let prefetch = number(fields, "prefetch", (PREFETCH_MIN, u64::from(u16::MAX)), PREFETCH, diagnostics);
     let durable = fields.bool("durable").unwrap_or(false);
     let begin = source::start(fields, chrono_tz::Tz::UTC, diagnostics);
     let taps = taps(fields, begin.unwrap_or_default(), diagnostics);
@@ -74,7 +71,6 @@ pub(super) fn config(
         keep,
         max_messages,
         max_bytes,
-        prefetch: u16::try_from(prefetch).unwrap_or(u16::MAX),
         durable,
         stamped,
         clock_skew,

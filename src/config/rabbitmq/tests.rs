@@ -26,7 +26,6 @@ sources:
     keep: 1h
     max_messages: 5000
     max_bytes: 1048576
-    prefetch: 100
     durable: true
     format: json
     time: body.at
@@ -63,15 +62,12 @@ fn every_option_of_a_broker_is_read() {
     assert!(full.ca.as_ref().unwrap().ends_with("ca.pem") && full.certificate.is_some());
     let taps: Vec<String> = full.taps.iter().map(|tap| format!("{}: {:?}", tap.name, tap.origin)).collect();
     insta::assert_snapshot!(taps.join("\n"));
-    assert_eq!(
-        (full.keep, full.max_messages, full.max_bytes, full.prefetch),
-        (Span::seconds(3600), 5_000, 1 << 20, 100)
-    );
+    assert_eq!((full.keep, full.max_messages, full.max_bytes), (Span::seconds(3600), 5_000, 1 << 20));
     assert!(full.durable && !full.stamped);
     assert_eq!((broker.resolution, broker.start), (Span::ZERO, Start::Latest));
     let info = broker.info();
     assert!(info.has_time && info.default_dedupe_is_position && info.carries == Carries::Messages);
-    assert_eq!((short.keep, short.max_messages, short.prefetch, short.durable), (KEEP, MESSAGES, 2_000, false));
+    assert_eq!((short.keep, short.max_messages, short.durable), (KEEP, MESSAGES, false));
     assert!(
         short.stamped
             && short.taps[0].origin
@@ -92,7 +88,7 @@ sources:
   b: {type: rabbitmq, url: "amqp://broker"}
   c: {type: rabbitmq, url: "amqp://broker", queues: {x: {exchange: shop, routing: a, headers: {b: c}}, "y z": {routing: a}}}
   d: {type: rabbitmq, url: "amqp://broker", queues: {x: {exchange: shop, match: any}}, streams: {x: {start: soon, offset: 1}}}
-  e: {type: rabbitmq, url: "amqp://broker", queues: {x: {exchange: shop}}, start: beginning, prefetch: 3, format: csv}
+  e: {type: rabbitmq, url: "amqp://broker", queues: {x: {exchange: shop}}, start: beginning, max_messages: 3, format: csv}
   f: {type: rabbitmq, url: "amqp://broker", firehose: {x: {exchange: "", queue: jobs}, y: {routing: jobs}}, tls: {key: a.pem}}
 "#,
     );

@@ -22,9 +22,8 @@ pub(super) fn rabbitmq() -> Value {
             "streams": taps("Streams that are read, by a name for each.", stream()),
             "firehose": taps("What the broker's own trace shows, by a name for each; it must be switched on there.", firehose()),
             "keep": duration("How long the broker keeps our queues when we are gone. Default: 10m."),
-            "max_messages": number("So many messages wait in a queue of ours, at most. Default: 100000.", 1_000),
+            "max_messages": number("So many messages wait in a queue of ours, at most. Default: 40000; 48000 is the most.", 1_000),
             "max_bytes": number("So many bytes of them. Default: 268435456.", 1 << 20),
-            "prefetch": number("So many messages may be on their way to the journal. Default: 2000.", 10),
             "durable": json!({
                 "description": "Our queues are durable, for brokers that allow no others (RabbitMQ 4.3 on). Default: false.",
                 "type": ["boolean", "string"],

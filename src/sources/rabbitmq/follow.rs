@@ -93,7 +93,6 @@ pub(super) struct Follower<'o> {
     unsent: usize,
     changed: bool,
     delivered: Instant,
-    // The connection is closed after all that lives on it.
     link: Link,
 }
 
@@ -209,6 +208,7 @@ impl<'o> Follower<'o> {
                 self.take(whose, delivery, intake)?;
             }
             self.go_on_with_round(intake)?;
+            self.mark(intake)?;
             for (_, stream) in &mut self.streams {
                 stream.acknowledge(&self.link, intake)?;
                 stream.prove(&self.link, self.options, intake)?;
@@ -217,9 +217,6 @@ impl<'o> Follower<'o> {
                 self.deliver(intake)?;
             }
             self.acknowledge(intake)?;
-            for queue in &mut self.queues {
-                queue.go_on(&self.link, self.options, intake)?;
-            }
             self.look_at_exchanges(intake)?;
             intake.pause(Duration::ZERO)?;
         }
@@ -256,14 +253,18 @@ impl<'o> Follower<'o> {
         self.number = fastrand::u64(..);
         self.at = intake.now();
         self.begun = Instant::now();
-        self.void = false;
+        // What was dropped before, and is not acknowledged, leaves no room for what is dropped now.
+        self.void = !self.losses.is_empty();
         self.round = Round::Marking(self.queues.iter().map(|queue| queue.last_tag).enumerate().collect());
-        self.publish(MARK, intake)
+        self.publish(MARK, self.number, intake)
     }
 
-    fn publish(&mut self, key: &str, intake: &mut dyn Intake) -> Result<(), Halt> {
+    fn publish(&mut self, key: &str, number: u64, intake: &mut dyn Intake) -> Result<(), Halt> {
+        if key == MARK {
+            self.queues.iter_mut().for_each(|queue| queue.marked = queue.last_tag);
+        }
         let exchange = self.names.exchange.as_str().into();
-        let body = self.number.to_le_bytes();
+        let body = number.to_le_bytes();
         let (how, properties) = (BasicPublishOptions::default(), BasicProperties::default());
         let put = self.control.basic_publish(exchange, key.into(), how, &body, properties);
         self.link.ask(intake, "a mark in our own queue", put).map(drop)
@@ -274,7 +275,7 @@ impl<'o> Follower<'o> {
         match &self.round {
             Round::Marking(missing) if missing.is_empty() => {
                 self.round = Round::Sealing;
-                self.publish(LOST, intake)
+                self.publish(LOST, self.number, intake)
             }
             Round::Marking(_) if is_old => {
                 self.round = Round::Resting;
@@ -282,7 +283,7 @@ impl<'o> Follower<'o> {
             }
             Round::Marking(missing) => {
                 // No more can lie before it.
-                let most = self.options.max_messages + 2 * u64::from(self.options.prefetch);
+                let most = self.options.max_messages + 2 * u64::from(self.options.prefetch());
                 let is_gone = |(at, tag): &(usize, u64)| self.queues[*at].last_tag - tag > most;
                 if missing.iter().any(is_gone) {
                     self.spoil("a mark of ours is gone from our own queue: somebody has taken from it".into(), intake);
@@ -298,11 +299,22 @@ impl<'o> Follower<'o> {
             }
             Round::Sealing => self.check_life(self.begun),
             Round::Resting => {
-                let many = u64::from(self.options.prefetch / 4);
-                let is_time = self.begun.elapsed() >= ROUND || self.queues.iter().any(|queue| queue.unmarked() >= many);
-                if is_time && self.losses.is_empty() { self.begin_round(intake) } else { Ok(()) }
+                if self.begun.elapsed() >= ROUND {
+                    self.begin_round(intake)
+                } else {
+                    Ok(())
+                }
             }
         }
+    }
+
+    /// Puts a mark between rounds where much has come since the last, so that it can be acknowledged.
+    fn mark(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
+        let many = u64::from(self.options.prefetch() / 4);
+        if self.queues.iter().any(|queue| queue.unmarked() >= many) {
+            self.publish(MARK, fastrand::u64(..), intake)?;
+        }
+        Ok(())
     }
 
     fn check_life(&mut self, heard: Instant) -> Result<(), Halt> {

@@ -2,6 +2,9 @@
 //!
 //! The client needs a runtime that is driven all the time, or its heartbeats stop where the engine keeps the source
 //! waiting; so the runtime has a thread of its own, and ends with the link.
+//!
+//! The link holds on to every channel until that thread has ended: where the client itself drops the last hold on one, as a
+//! connection breaks, its two threads can wait for one another's locks for ever.
 
 use super::options::Options;
 use crate::sources::live::{Failure, Intake};
@@ -10,10 +13,12 @@ use lapin::protocol::constants;
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, DefaultConnectionBuilder, ErrorKind};
+use std::cell::RefCell;
+use std::fs;
 use std::future::Future;
 use std::pin::pin;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{fs, thread};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -41,7 +46,9 @@ pub(super) struct Address {
 pub(super) struct Link {
     handle: Handle,
     over: Option<oneshot::Sender<()>>,
+    driver: Option<JoinHandle<()>>,
     connection: Option<Connection>,
+    channels: RefCell<Vec<Channel>>,
     pub address: Address,
 }
 
@@ -86,8 +93,9 @@ impl Link {
             let _ = runtime.block_on(is_over);
             runtime.shutdown_background();
         };
-        thread::Builder::new().name("rabbitmq".into()).spawn(drive).map_err(nothing)?;
-        let mut link = Link { handle, over: Some(over), connection: None, address };
+        let driver = Some(thread::Builder::new().name("rabbitmq".into()).spawn(drive).map_err(nothing)?);
+        let mut link =
+            Link { handle, over: Some(over), driver, connection: None, channels: RefCell::default(), address };
         let properties = ConnectionProperties::default().with_connection_name("throughline".into());
         let connecting = async {
             let builder = DefaultConnectionBuilder::new()?.with_uri(uri).with_properties(properties);
@@ -110,7 +118,18 @@ impl Link {
     /// Another channel.
     pub fn channel(&self, intake: &mut dyn Intake) -> Result<Channel, Halt> {
         let Some(connection) = &self.connection else { return Err(self.failure("is not connected", "").into()) };
-        self.ask(intake, "a channel", connection.create_channel())
+        let channel = self.ask(intake, "a channel", connection.create_channel())?;
+        self.channels.borrow_mut().push(channel.clone());
+        Ok(channel)
+    }
+
+    /// A channel is not needed any more, or the broker has closed it.
+    pub fn close(&self, channel: &Channel, intake: &mut dyn Intake) -> Result<(), Halt> {
+        if channel.status().connected() {
+            let _ = self.try_ask(intake, channel.close(constants::REPLY_SUCCESS, "".into()))?;
+        }
+        self.channels.borrow_mut().retain(|known| known.id() != channel.id());
+        Ok(())
     }
 
     /// Waits until it is done; `None` where that takes longer than the limit.
@@ -187,6 +206,9 @@ impl Drop for Link {
         }
         if let Some(over) = self.over.take() {
             let _ = over.send(());
+        }
+        if let Some(driver) = self.driver.take() {
+            let _ = driver.join();
         }
     }
 }

@@ -21,8 +21,6 @@ pub struct Options {
     pub max_messages: u64,
     /// So many bytes of them.
     pub max_bytes: u64,
-    /// So many messages are with us that the journal does not have yet.
-    pub prefetch: u16,
     /// Our queues are durable, for a broker that allows no others.
     pub durable: bool,
     /// Messages are timed by their own property: no `time` is named.
@@ -34,7 +32,16 @@ pub struct Options {
 /// How long the broker keeps our queues after a look at it.
 const KEEP_AFTER_LOOK: Span = Span::seconds(15);
 
+/// More than wait in a queue, so many may be on their way to us.
+const PREFETCH_MORE: u64 = 1_000;
+
 impl Options {
+    /// How many messages of a queue may be with us that are not acknowledged. We acknowledge up to a mark alone, so a mark
+    /// must come through whatever lies before it: all that the queue holds, and a quarter of this.
+    pub fn prefetch(&self) -> u16 {
+        u16::try_from(self.max_messages * 4 / 3 + PREFETCH_MORE).unwrap_or(u16::MAX)
+    }
+
     /// Whether all of it holds what was before.
     pub fn looks_back(&self) -> bool {
         self.taps.iter().all(|tap| matches!(tap.origin, Origin::Stream { .. }))

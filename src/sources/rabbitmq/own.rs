@@ -16,8 +16,8 @@ use super::place::{Course, Place};
 use crate::sources::live::{Failure, Intake};
 use crate::sources::waiting::Halt;
 use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ExchangeDeclareOptions,
-    QueueBindOptions, QueueDeclareOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ExchangeDeclareOptions, QueueBindOptions,
+    QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer, ExchangeKind};
@@ -66,9 +66,9 @@ pub(super) struct Queue<'o> {
     pub consumer: Consumer,
     pub part: u32,
     pub course: Course,
-    /// The newest delivery, of the channel and of the consumer's predecessors.
+    /// The newest delivery, and the newest when a mark was put last.
     pub last_tag: u64,
-    base: u64,
+    pub marked: u64,
     acknowledged: u64,
     /// Marks that were passed, each with its delivery.
     marks: VecDeque<(u64, u64)>,
@@ -88,11 +88,13 @@ pub(super) fn shape(tap: &Tap) -> u32 {
     crc32c::crc32c(format!("{:?}", tap.origin).as_bytes())
 }
 
-/// Whether a queue is there already. A question that is answered with no costs its channel.
+/// Whether a queue is there already. The broker closes a channel whose question it answers with no.
 fn exists(link: &Link, queue: &str, intake: &mut dyn Intake) -> Result<bool, Halt> {
     let channel = link.channel(intake)?;
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    match link.try_ask(intake, channel.queue_declare(queue.into(), passive, FieldTable::default()))? {
+    let answer = link.try_ask(intake, channel.queue_declare(queue.into(), passive, FieldTable::default()))?;
+    link.close(&channel, intake)?;
+    match answer {
         Ok(_) => Ok(true),
         Err(error) if link::code(&error) == Some(NOT_FOUND) => Ok(false),
         Err(error) => Err(link.refusal("to look for our queue", &error, "").into()),
@@ -233,7 +235,8 @@ pub(super) fn bindings(tap: &Tap, names: &Names) -> Vec<(String, String, FieldTa
     }
 }
 
-/// Nobody else may take what is ours, nor may a connection of ours that the broker does not know to be dead.
+/// Nobody else may take what is ours, nor may a connection of ours that the broker does not know to be dead: what it holds
+/// would be missing, and come late. So it is the only consumer, from the beginning of a connection to its end.
 fn consume(
     link: &Link,
     channel: &Channel,
@@ -246,7 +249,7 @@ fn consume(
     let consumer = channel.basic_consume(queue.into(), "".into(), how, FieldTable::default());
     link.try_ask(intake, consumer)?.map_err(|error| {
         let remedy = "an older connection of ours may still hold it, until the broker misses its heartbeats";
-        link.refusal(&format!("to read our queue `{queue}`"), &error, remedy).into()
+        link.refusal(&format!("to let us read our queue `{queue}`"), &error, remedy).into()
     })
 }
 
@@ -285,12 +288,12 @@ impl<'o> Queue<'o> {
             (Some(known), false) => Place { next: known.place.next, ..Place::default() },
             (None, _) => Place::default(),
         };
-        let consumer = consume(link, &channel, &name, options.prefetch, intake)?;
+        let consumer = consume(link, &channel, &name, options.prefetch(), intake)?;
         let part = intake.part(&tap.name);
         let (course, heard) = (Course::new(place), Instant::now());
-        let (last_tag, base, acknowledged, marks, traced) = Default::default();
+        let (last_tag, marked, acknowledged, marks, traced) = Default::default();
         let queue =
-            Queue { tap, name, channel, consumer, part, course, last_tag, base, acknowledged, marks, heard, traced };
+            Queue { tap, name, channel, consumer, part, course, last_tag, marked, acknowledged, marks, heard, traced };
         Ok((queue, known.is_none() || is_there))
     }
 
@@ -327,24 +330,9 @@ impl<'o> Queue<'o> {
         Ok(())
     }
 
-    /// How much was taken since the last mark that could be acknowledged up to.
+    /// How much was taken since a mark was put last.
     pub fn unmarked(&self) -> u64 {
-        self.last_tag - self.marks.back().map_or(self.acknowledged, |(_, tag)| *tag)
-    }
-
-    /// Where the next mark lies behind more than may be with us at once, nothing could be acknowledged before it comes:
-    /// another consumer takes more.
-    pub fn go_on(&mut self, link: &Link, options: &Options, intake: &mut dyn Intake) -> Result<(), Halt> {
-        let outstanding = self.last_tag - self.acknowledged.max(self.base);
-        let can_be_acknowledged = self.marks.back().is_some_and(|(_, tag)| *tag > self.acknowledged + 1);
-        if outstanding < u64::from(options.prefetch) || can_be_acknowledged {
-            return Ok(());
-        }
-        let (tag, how) = (self.consumer.tag(), BasicCancelOptions::default());
-        link.ask(intake, "to stop a consumer", self.channel.basic_cancel(tag, how))?;
-        self.consumer = consume(link, &self.channel, &self.name, options.prefetch, intake)?;
-        self.base = self.last_tag;
-        Ok(())
+        self.last_tag - self.marked
     }
 
     /// Our queue is gone, or the connection.

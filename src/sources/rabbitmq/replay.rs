@@ -16,8 +16,7 @@ use crate::model::time::Time;
 use crate::sources::live::{Failure, Intake};
 use crate::sources::waiting::Halt;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
-use lapin::protocol::constants::REPLY_SUCCESS;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 use std::future::poll_fn;
@@ -129,7 +128,10 @@ pub(super) fn chunk(
             Some(None) | None => break,
         }
     }
-    let _ = link.try_ask(intake, channel.close(REPLY_SUCCESS, "".into()))?;
+    // Without a farewell, the broker would count its readers for some minutes.
+    let farewell = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
+    link.ask(intake, "to stop a reader", farewell)?;
+    link.close(&channel, intake)?;
     Ok(offsets)
 }
 

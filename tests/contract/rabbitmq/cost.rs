@@ -47,7 +47,7 @@ fn rabbitmq_cost() {
     };
     let source = |durable| {
         let options = options(server.url(WATCHER, server.port), vec![bound("orders", "shop", &["#"])]);
-        Watch::start(Box::new(Rabbitmq::new(Options { prefetch: 2_000, durable, ..options })), Place::default())
+        Watch::start(Box::new(Rabbitmq::new(Options { durable, ..options })), Place::default())
     };
     publish(&server, &client, 5);
     let alone = publish(&server, &client, seconds);

@@ -117,7 +117,7 @@ fn a_long_absence_loses_nothing_that_the_queue_had_room_for() {
     allow(&server, "shop$");
     let source = || -> Box<dyn Source> {
         let options = options(server.url(WATCHER, server.port), vec![bound("orders", "shop", &["#"])]);
-        Box::new(Rabbitmq::new(Options { prefetch: 10, ..options }))
+        Box::new(Rabbitmq::new(options))
     };
     let watch = Watch::start(source(), Place::default());
     watch.until_caught_up();

@@ -76,7 +76,8 @@ impl Intake for Desk {
 
     fn undecodable(&mut self, _: u32, _: u64, _: &'static str, _: &str, _: &[u8]) {}
 
-    fn hole(&mut self, _: &str) {
+    fn hole(&mut self, why: &str) {
+        eprintln!("  hole: {why}");
         self.waiting.push(Word::Hole);
     }
 
@@ -150,10 +151,10 @@ fn round(server: &Server, plan: &Plan) {
     let Plan { seed, overflows } = *plan;
     let mut random = fastrand::Rng::with_seed(seed);
     let proxy = Proxy::to(server.port);
-    let max_messages = if overflows { 60 } else { 100_000 };
+    let max_messages = if overflows { 60 } else { 40_000 };
     let taps = || vec![bound("orders", "shop", &["orders"]), bound("others", "shop", &["others"])];
     let url = server.url(WATCHER, proxy.port);
-    let options = || Options { prefetch: 20, max_messages, ..options(url.clone(), taps()) };
+    let options = || Options { max_messages, ..options(url.clone(), taps()) };
     let journal =
         Arc::new(Mutex::new(Journal { lag: Duration::from_millis(random.u64(0..150)), ..Journal::default() }));
     let visible = Mutex::new(BTreeMap::new());
@@ -170,10 +171,17 @@ fn round(server: &Server, plan: &Plan) {
             scope.spawn(move || live(options, &journal, &stop))
         };
         let mut running = start(&stop);
+        let give_up = |since: Instant, what: &str, stop: &AtomicBool| {
+            if since.elapsed() > PATIENCE {
+                // Else its thread would be waited for for ever.
+                stop.store(true, Ordering::Relaxed);
+                panic!("seed {seed}: it does not {what}");
+            }
+        };
         // Before the first proof nothing is promised.
         let begun = Instant::now();
         while !journal.lock().unwrap().durable.iter().any(|word| matches!(word, Word::CaughtUp(_))) {
-            assert!(begun.elapsed() < PATIENCE, "seed {seed}: it does not begin");
+            give_up(begun, "begin", &stop);
             thread::sleep(Duration::from_millis(5));
             journal.lock().unwrap().settle(false);
         }
@@ -213,7 +221,7 @@ fn round(server: &Server, plan: &Plan) {
         writers.into_iter().for_each(|writer| writer.join().unwrap());
         let begun = Instant::now();
         while !is_complete(&journal.lock().unwrap().durable) {
-            assert!(begun.elapsed() < PATIENCE, "seed {seed}: it does not come to an end");
+            give_up(begun, "come to an end", &stop);
             thread::sleep(Duration::from_millis(5));
             journal.lock().unwrap().settle(false);
         }

@@ -204,7 +204,7 @@ fn a_source_of_both_has_come_as_far_as_the_least_of_them() {
     make(&client, "ledger", &[]);
     allow(&server, "ledger$|shop$");
     let taps = vec![super::bound("orders", "shop", &["#"]), replay("ledger", Begin::First)];
-    let both = Options { prefetch: 20, ..options(server.url(WATCHER, server.port), taps) };
+    let both = Options { ..options(server.url(WATCHER, server.port), taps) };
     let watch = Watch::start(Box::new(Rabbitmq::new(both)), Place::default());
     watch.until_caught_up();
     for round in 0..5 {
