@@ -4,8 +4,9 @@ use super::decoding::{self, Stamp};
 use super::source::{self, Defaults};
 use super::{SourceConfig, Tap};
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned};
+use crate::flow::dialect::Dialect;
 use crate::flow::fields::{self, Fields};
-use crate::flow::format::Lateness;
+use crate::flow::format::{Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
 use crate::model::time::Span;
 use crate::sources::live::Start;
@@ -42,6 +43,8 @@ pub(super) fn config(
     let listens = !keys.is_empty() || !channels.is_empty();
     // Values, entries and messages are JSON when they come here.
     let decoding = decoding::read(fields, Stamp::OwnJson, diagnostics).map(|mut decoding| {
+        let formats = [("json", Format::Json), ("bullmq", Format::Dialect(Dialect::BullMq))];
+        decoding.format = fields.choice("format", &formats).unwrap_or(Format::Json);
         // A key is one thing, with versions; an entry and a message have no key.
         decoding.key_is_identity = true;
         decoding

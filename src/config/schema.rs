@@ -431,6 +431,10 @@ fn redis() -> Value {
                     "key": text("Its private key (PEM).")
                 }
             },
+            "format": choice(
+                "What stands there: JSON, or any text (the default), or jobs and events of BullMQ, by the library's names.",
+                &["json", "bullmq"]
+            ),
             "keys": names("The keys whose changes are followed, by Redis's patterns; in a map, by names of your own."),
             "types": texts("The types of their values: string, list, set, hash, zset. Default: all."),
             "streams": texts("The streams, by their keys."),
