@@ -4,7 +4,7 @@ use super::decoding::{self, Stamp};
 use super::{SourceConfig, Tap, push, source};
 use crate::flow::diagnostic::{Diagnostics, Problem};
 use crate::flow::fields::Fields;
-use crate::flow::format::Format;
+use crate::flow::format::{Decoding, Format};
 use crate::sources::http_events::Options;
 use std::path::Path;
 
@@ -38,5 +38,6 @@ pub(super) fn config(
     }
     let listen = listen.unwrap_or_else(|| LISTEN.to_owned());
     let tap = push.map(|push| Tap::HttpEvents(Options { name: name.to_owned(), listen, push }));
-    source::config(name, tap, decoding, &push::DEFAULTS, fields, diagnostics)
+    let defaults = push::DEFAULTS.of_dialect(decoding.as_ref().and_then(Decoding::dialect));
+    source::config(name, tap, decoding, &defaults, fields, diagnostics)
 }

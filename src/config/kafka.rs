@@ -4,7 +4,6 @@ use super::decoding::{self, Stamp};
 use super::source::{self, Defaults};
 use super::{SourceConfig, Tap};
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned};
-use crate::flow::dialect::Dialect;
 use crate::flow::fields::Fields;
 use crate::flow::format::{Decoding, Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
@@ -46,11 +45,7 @@ pub(super) fn config(
     // Each producer stamps its messages by its own clock.
     let defaults = Defaults { lateness, carries: Carries::Messages, clock: Clock::Many, resolution };
     let dialect = decoding.as_ref().and_then(Decoding::dialect);
-    if let (Some(true), Some(node)) = (dialect.map(Dialect::is_test_result), fields.get("format")) {
-        Problem::error("wrong-field", node.place, "what a test tool found stands in a file, and not in messages")
-            .help("read it with `type: file`")
-            .report(diagnostics);
-    }
+    source::of_messages(dialect, fields, diagnostics);
     let defaults = defaults.of_dialect(dialect);
     let options = (|| {
         let (topics, patterns) = topics?;

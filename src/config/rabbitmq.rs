@@ -5,7 +5,7 @@ use super::source::{self, Defaults};
 use super::{SourceConfig, Tap};
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned};
 use crate::flow::fields::{self, Fields};
-use crate::flow::format::{Format, Lateness};
+use crate::flow::format::{Decoding, Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
 use crate::flow::yaml::{Entry, Node, Scalar};
 use crate::model::time::Span;
@@ -62,6 +62,9 @@ pub(super) fn config(
         clock: Clock::Many,
         resolution: if stamped { RESOLUTION } else { Span::ZERO },
     };
+    let dialect = decoding.as_ref().and_then(Decoding::dialect);
+    source::of_messages(dialect, fields, diagnostics);
+    let defaults = defaults.of_dialect(dialect);
     let starts = watched_from(&taps);
     let options = url.map(|url| Options {
         url: Secret(url.value),

@@ -29,6 +29,15 @@ pub(super) struct Defaults {
     pub resolution: Span,
 }
 
+/// What a test tool leaves behind is no format of messages.
+pub(super) fn of_messages(dialect: Option<&Dialect>, fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) {
+    if let (Some(true), Some(node)) = (dialect.map(Dialect::is_test_result), fields.get("format")) {
+        Problem::error("wrong-field", node.place, "what a test tool found stands in a file, and not in messages")
+            .help("read it with `type: file`")
+            .report(diagnostics);
+    }
+}
+
 impl Defaults {
     /// The same where the records are of another tool, which may know better.
     pub fn of_dialect(self, dialect: Option<&Dialect>) -> Defaults {

@@ -69,7 +69,7 @@ fn every_option_of_what_is_pushed_is_read() {
     let (Tap::HttpEvents(full), Tap::HttpEvents(usual)) = (&shop.tap, &posted.tap) else { panic!("events") };
     assert_eq!((&*full.name, &*full.listen, &*usual.listen), ("shop", "127.0.0.1:8089", "127.0.0.1:8088"));
     assert!(shop.decoding.time.is_some() && shop.decoding.key.is_some() && shop.decoding.key_is_identity);
-    assert!(posted.info().has_time && posted.carries == Carries::Messages);
+    assert!(posted.info().has_time && posted.carries == Carries::Rows && shop.carries == Carries::Messages);
     assert!(!format!("{config:?}").contains("s3cret"), "secrets are not shown");
 }
 

@@ -66,7 +66,7 @@ impl Source {
         let record = Record { payload: payload.as_bytes(), position, ingest: Time(9), part: "p", attributes };
         let mut told = Vec::new();
         for piece in self.extractor.unfold(&record) {
-            let passed = matches!(piece.1, Piece::Passed(_));
+            let passed = matches!(piece.1, Piece::Passed(_) | Piece::Alive(_));
             let mut batch = Batch::default();
             match self.extractor.piece(&record, piece, Time::MAX, slice::from_mut(&mut batch)) {
                 Err(why) => told.push(why.to_string()),

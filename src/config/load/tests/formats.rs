@@ -59,6 +59,23 @@ fn every_format_has_its_name() {
 }
 
 #[test]
+fn each_system_has_the_formats_that_are_sent_through_it() {
+    let config = good(
+        r##"
+flows: order.yaml
+sources:
+  jobs: {type: redis, url: "redis://localhost", streams: ["bull:mail:events"], format: bullmq}
+  tasks: {type: rabbitmq, url: "amqp://localhost", queues: {events: {exchange: celeryev, routing: "#"}}, format: celery}
+  server: {type: http, format: debezium}
+"##,
+    );
+    let [jobs, tasks, server] = &config.sources[..] else { panic!("three sources") };
+    assert_eq!(jobs.decoding.dialect(), Some(&Dialect::BullMq));
+    assert_eq!((tasks.decoding.dialect(), tasks.carries), (Some(&Dialect::Celery), Carries::Messages));
+    assert!(server.captures_changes && server.carries == Carries::Rows && server.clock == Clock::One);
+}
+
+#[test]
 fn mistakes_of_formats_are_told_with_place_and_remedy() {
     insta::assert_snapshot!(mistakes(
         r#"flows: order.yaml
@@ -67,6 +84,7 @@ sources:
   cdc: {type: file, path: a.jsonl, format: debezium, columns: {price: decimal, at: micros}, delimiter: ";"}
   json: {type: file, path: a.jsonl, format: json, columns: {price: decimal(2)}}
   har: {type: kafka, brokers: "k:9092", topics: [a], format: har}
+  jtl: {type: rabbitmq, url: "amqp://localhost", queues: {a: {exchange: a}}, format: jtl}
   log: {type: file, path: a.log, format: gatling, pattern: x, begins: x}
 "#
     ));

@@ -36,7 +36,8 @@ const NUMBERS: [&str; 9] = [
 ];
 
 pub(super) fn read<'a>(record: &Record<'a>) -> Result<Piece<'a>, Undecodable> {
-    let members = Object::of_payload(record.payload)?;
+    // A job that was removed has no value any more.
+    let members = if record.payload == b"null" { Object::default() } else { Object::of_payload(record.payload)? };
     let is_event = members.has("event");
     // `bull:orders:events`, `bull:orders:12`.
     let place = record.attributes.key.filter(|key| key.contains(':')).unwrap_or(record.stream());
@@ -48,7 +49,12 @@ pub(super) fn read<'a>(record: &Record<'a>) -> Result<Piece<'a>, Undecodable> {
     if !is_event && !members.has("jobId") && before.is_some() {
         put(&mut fields, "jobId", Value::Text(last.to_owned().into()));
     }
-    let at = if is_event { entry_time(&members) } else { changed(&members) };
+    // A source that says itself when it was has the better clock.
+    let at = match record.attributes.time {
+        Some(_) => None,
+        None if is_event => entry_time(&members),
+        None => changed(&members),
+    };
     for (name, value) in members.0 {
         let name = SHORT.iter().find(|(short, _)| name == *short).map_or(name, |(_, long)| Cow::Borrowed(*long));
         let value = match value {

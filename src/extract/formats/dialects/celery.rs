@@ -20,7 +20,9 @@ type Headers<'a> = Object<'a>;
 pub(super) fn read<'a>(record: &Record<'a>) -> Result<Vec<Piece<'a>>, Undecodable> {
     let text = utf8(record.payload)?;
     let value = json::validate(text).map_err(|error| not_json(text, &error))?;
-    let headers = record.attributes.headers.iter().map(|(name, value)| ((*name).into(), Value::Text((*value).into())));
+    // What a broker says of the message is no part of the task.
+    let of_task = record.attributes.headers.iter().filter(|(name, _)| !name.starts_with("amqp."));
+    let headers = of_task.map(|(name, value)| ((*name).into(), Value::Text((*value).into())));
     let headers: Headers<'a> = Object(headers.collect());
     if let Some(message) =
         Object::lent(value.clone()).filter(|o| o.has("body") && o.has("headers") && o.has("properties"))

@@ -20,7 +20,7 @@ fn told(dialect: &str, payload: &str, key: Option<&str>, headers: Headers<'_>) -
         return lines.map(|line| one(&mut reader, line, key, headers)).collect();
     }
     match dialect {
-        "k6" | "gatling" => lines.map(|line| one(&mut reader, line, key, headers)).collect(),
+        "k6" | "gatling" | "celery" => lines.map(|line| one(&mut reader, line, key, headers)).collect(),
         _ => one(&mut reader, payload, key, headers),
     }
 }
@@ -48,7 +48,7 @@ fn one(reader: &mut Reader, payload: &str, key: Option<&str>, headers: Headers<'
 }
 
 #[test]
-fn test_tools_tell_their_samples_in_the_same_words() {
+fn what_tools_write_is_told_by_known_names() {
     for (name, dialect, payload) in [
         ("jtl_csv", "jtl", include_str!("vectors/results.csv")),
         ("jtl_xml", "jtl", include_str!("vectors/results.xml")),
@@ -57,6 +57,8 @@ fn test_tools_tell_their_samples_in_the_same_words() {
         ("junit", "junit", include_str!("vectors/junit.xml")),
         ("k6", "k6", include_str!("vectors/k6.jsonl")),
         ("gatling", "gatling", include_str!("vectors/simulation.log")),
+        // Written by Celery 5.
+        ("celery", "celery", include_str!("vectors/celery.jsonl")),
     ] {
         insta::assert_snapshot!(name, told(dialect, payload, None, &[]));
     }
@@ -112,6 +114,8 @@ fn celery_tells_tasks_and_events_one_or_many_at_a_time() {
     let expect = "no time +0 is t-1 1\n  {\"type\":\"task-message\",\"task_id\":\"t-1\",\"args\":[\"o-1\"],\"kwargs\":{\"amount\":5},\"embed\":{\"chain\":null},\"task\":\"shop.pay\",\"id\":\"t-1\",\"root_id\":\"t-0\",\"retries\":\"1\"}\n";
     let body = r#"[["o-1"],{"amount":5},{"chain":null}]"#;
     assert_eq!(told("celery", body, None, headers), expect);
+    let over_rabbitmq = [headers, &[("amqp.routing_key", "celery")]].concat();
+    assert_eq!(told("celery", body, None, &over_rabbitmq), expect);
     // The same as it stands in a list of Redis.
     let over_redis = r#"{"body":"W1sibyAxIl0se30se31d","content-encoding":"utf-8","content-type":"application/json","headers":{"lang":"py","task":"shop.pay","id":"t-1","retries":0},"properties":{"correlation_id":"t-1","body_encoding":"base64","delivery_tag":"x"}}"#;
     let over_redis = told("celery", over_redis, None, &[]);
@@ -137,6 +141,8 @@ fn bullmq_tells_events_and_jobs() {
         event,
         "2026-01-12T10:00:00.250Z +0\n  {\"queue\":\"orders\",\"id\":\"1768212000250-0\",\"event\":\"completed\",\"jobId\":\"12\",\"returnvalue\":{\"ok\":true},\"prev\":\"active\"}\n"
     );
+    let removed = told("bullmq", "null", Some("bull:orders:12"), &[]);
+    assert_eq!(removed, "no time +0\n  {\"queue\":\"orders\",\"jobId\":\"12\"}\n");
     let job = told(
         "bullmq",
         r#"{"name":"pay","data":"{\"order_id\":\"o-1\"}","opts":"{\"attempts\":3}","timestamp":"1768212000000","atm":"1","stc":"1","processedOn":"1768212000250","failedReason":"boom"}"#,
@@ -156,6 +162,8 @@ fn spring_adds_to_the_payload() {
         told("spring-amqp", r#"{"order_id":"o-1"}"#, None, headers),
         "no time +0 is m-1\n  {\"order_id\":\"o-1\"}\n"
     );
+    let over_rabbitmq: Headers<'_> = &[("amqp.message_id", "m-2")];
+    assert_eq!(told("spring-amqp", "{}", None, over_rabbitmq), "no time +0 is m-2\n  {}\n");
     assert_eq!(told("spring-amqp", "hello", None, &[]), "no time +0\n  hello\n");
 }
 
