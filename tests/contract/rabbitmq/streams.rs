@@ -172,7 +172,7 @@ fn a_stream_that_has_forgotten_or_is_another_one_is_a_hole() {
     watch.until_caught_up();
     let (_, place) = watch.stop();
     let long = "x".repeat(1_000);
-    (0..50).for_each(|_| client.publish_all("", "ledger", &vec![&long; 10], BasicProperties::default()));
+    (0..50).for_each(|_| client.publish_all("", "ledger", &[&long; 10], BasicProperties::default()));
     let watch = Watch::start(source(&server, Begin::First), place);
     let said = watch.until_caught_up();
     let hole = said.iter().position(|said| matches!(said, Said::Hole(why) if why.contains("has forgotten")));
