@@ -406,6 +406,8 @@ fn whatever_is_committed_late_is_read_and_nothing_is_claimed_before() {
 fn what_was_prepared_holds_the_proof_through_a_crash_of_the_server() {
     let mut server = server();
     let url = server.url("watcher", "w");
+    // What is prepared must be on the disk when the server is killed.
+    server.sql("", "SET GLOBAL innodb_flush_log_at_trx_commit = 1");
     server.sql("shop", "CREATE TABLE t (id int PRIMARY KEY, v int, updated_at timestamp(6) DEFAULT NOW(6))");
     let watch = Watch::start(source(&url, &table("t")), Place::default());
     watch.until_caught_up();
