@@ -264,7 +264,7 @@ impl<'d> Diagnostics<'d> {
 /// A line as it may be shown: passwords and tokens in it are covered, each character by one, so that marks stay in place.
 fn concealed(line: &str) -> String {
     static SECRET: LazyLock<Regex> = LazyLock::new(|| {
-        let expression = r#"(?:://[^\s/@:"']*|[^\s/@:"']+):([^\s@"'/][^\s@"']*)@|\b(?:\w*password|\w*passphrase|tokens?|secret)["']?\s*:\s*(\S[^,}]*)"#;
+        let expression = r#"(?:://[^\s/@:"']*|\burl["']?\s*:\s*["']?[^\s/@:"']+):([^\s@"'/][^\s@"']*)@|\b(?:\w*password|\w*passphrase|tokens?|secret)["']?\s*:\s*(\S[^,}]*)"#;
         Regex::new(expression).expect("it is written well")
     });
     let mut shown = String::with_capacity(line.len());

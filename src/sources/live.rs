@@ -99,7 +99,7 @@ pub trait Intake {
     /// it begins. It counts as undecodable.
     fn undecodable(&mut self, part: u32, offset: u64, reason: &'static str, detail: &str, text: &[u8]);
 
-    /// Records may have been missed, from the last one or the last proof on, up to the next one.
+    /// Records may have been missed, from the last proof on up to the next one.
     fn hole(&mut self, why: &str);
 
     /// All that happened before `at`, by the clock that stamps the events, and was visible then, has been handed over.

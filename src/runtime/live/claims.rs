@@ -20,6 +20,9 @@ use crate::model::SourceId;
 use crate::model::time::{Span, Time};
 use crate::sources::live::Start;
 
+/// Of a hole in more parts than these, nobody follows where it ends in each.
+const PARTS_MAX: usize = 64;
+
 /// A clock of the plan that is read off the source.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -76,8 +79,19 @@ struct Hole {
     told: bool,
     /// The source said nothing for too long: only a record ends it.
     silent: bool,
-    /// The time of the first record or proof behind it.
+    /// Only a proof ends it: nobody knows in which part of the system it is.
+    anywhere: bool,
+    /// The parts in which it is: each ends with its next record.
+    parts: Vec<u32>,
+    /// The latest time at which what was lost may have become visible, as far as it is known.
     end: Option<Time>,
+}
+
+impl Hole {
+    /// Its other side has been seen everywhere.
+    fn is_over(&self) -> bool {
+        !self.anywhere && self.parts.is_empty() && self.end.is_some()
+    }
 }
 
 impl Claims {
@@ -86,16 +100,22 @@ impl Claims {
         Claims { clocks, pace, oldest: None, newest: None, proof: None, hole: None, beyond_lateness: 0 }
     }
 
-    /// A record with its event time.
+    /// A record of a part, with its event time.
     #[inline]
-    pub fn record(&mut self, time: Time) {
+    pub fn record(&mut self, part: u32, time: Time) {
         self.oldest = Some(self.oldest.map_or(time, |oldest| oldest.min(time)));
         self.newest = self.newest.max(Some(time));
         if self.clocks[0].progress.is_some_and(|progress| time < progress) {
             self.beyond_lateness += 1;
         }
         if let Some(hole) = &mut self.hole {
-            hole.end.get_or_insert(time);
+            if hole.silent {
+                hole.end.get_or_insert(time);
+            } else if let Some(place) = hole.parts.iter().position(|known| *known == part) {
+                // Parts are in order: what was lost of this one was visible before this record.
+                hole.parts.swap_remove(place);
+                hole.end = hole.end.max(Some(time));
+            }
         }
     }
 
@@ -103,22 +123,40 @@ impl Claims {
     pub fn caught_up(&mut self, at: Time) {
         self.proof = self.proof.max(Some(at));
         if let Some(hole) = self.hole.as_mut().filter(|hole| !hole.silent) {
-            hole.end.get_or_insert(at + self.pace.clock_skew + self.pace.clock_skew);
+            if hole.anywhere || !hole.parts.is_empty() {
+                hole.end = hole.end.max(Some(at + self.pace.clock_skew + self.pace.clock_skew));
+            }
+            (hole.anywhere, hole.parts) = (false, Vec::new());
         }
     }
 
-    /// Records may be missing, from here on to the next record or proof.
+    /// Records may be missing, nobody knows of which part: from here on to the next proof. A record of another part may be
+    /// older than what was lost.
     pub fn hole(&mut self) {
-        match &mut self.hole {
-            // One more before the other side of the first was told: they are one.
-            Some(hole) => hole.end = None,
-            None => self.open_hole(false),
+        self.open().anywhere = true;
+    }
+
+    /// Records of a part may be missing: from here on to its next record, or to the next proof.
+    pub fn hole_in(&mut self, part: u32) {
+        let hole = self.open();
+        if hole.parts.len() >= PARTS_MAX {
+            hole.anywhere = true;
+        } else if !hole.parts.contains(&part) {
+            hole.parts.push(part);
         }
+    }
+
+    /// The hole that is open. One more before the other side of the first was told: they are one.
+    fn open(&mut self) -> &mut Hole {
+        if self.hole.is_none() {
+            self.open_hole(false);
+        }
+        self.hole.as_mut().expect("it was opened")
     }
 
     fn open_hole(&mut self, silent: bool) {
         let from = self.clocks.iter().map(|clock| clock.progress).collect();
-        self.hole = Some(Hole { from, told: false, silent, end: None });
+        self.hole = Some(Hole { from, told: false, silent, anywhere: false, parts: Vec::new(), end: None });
     }
 
     /// The clocks that are read off the source.
@@ -169,17 +207,18 @@ impl Claims {
 
     fn tell_hole(&mut self, out: &mut Vec<Input>) {
         let Some(hole) = &mut self.hole else { return };
-        if hole.told && hole.end.is_none() {
+        let is_over = hole.is_over();
+        if hole.told && !is_over {
             return;
         }
         for (clock, from) in self.clocks.iter().zip(&hole.from) {
             // What was lost before the watch began is unknown anyway.
             let Some(from) = *from else { continue };
-            let to = hole.end.map(|end| (end + clock.lateness).max(from));
+            let to = hole.end.filter(|_| is_over).map(|end| (end + clock.lateness).max(from));
             out.push(Input::Gap { source: clock.source, from, to });
         }
         hole.told = true;
-        if hole.end.is_some() {
+        if is_over {
             self.hole = None;
         }
     }
@@ -223,7 +262,7 @@ mod tests {
     #[test]
     fn progress_is_the_proof_less_each_clocks_lateness() {
         let mut claims = claims(Start::Latest);
-        claims.record(Time(9));
+        claims.record(0, Time(9));
         assert_eq!(told(&mut claims), "", "a record proves nothing");
         claims.caught_up(Time(10));
         assert_eq!(told(&mut claims), "0 begins 12, 0 to 5, 1 begins 12, 1 to 3");
@@ -231,15 +270,15 @@ mod tests {
         assert_eq!(told(&mut claims), "", "nothing new");
         claims.caught_up(Time(20));
         assert_eq!(told(&mut claims), "0 to 15, 1 to 13");
-        claims.record(Time(14));
-        claims.record(Time(15));
+        claims.record(0, Time(14));
+        claims.record(0, Time(15));
         assert_eq!((claims.take_beyond_lateness(), claims.take_beyond_lateness()), (1, 0));
     }
 
     #[test]
     fn a_past_that_was_recorded_counts_from_its_oldest_record() {
         let mut claims = claims(Start::Beginning);
-        [Time(6), Time(3), Time(8)].into_iter().for_each(|time| claims.record(time));
+        [Time(6), Time(3), Time(8)].into_iter().for_each(|time| claims.record(0, time));
         claims.caught_up(Time(20));
         assert_eq!(told(&mut claims), "0 begins 8, 0 to 15, 1 begins 10, 1 to 13");
     }
@@ -253,10 +292,10 @@ mod tests {
         told(&mut claims);
         claims.hole();
         assert_eq!(told(&mut claims), "0 gap 5‥, 1 gap 3‥");
-        claims.record(Time(14));
-        claims.record(Time(30));
+        claims.record(0, Time(14));
+        claims.record(0, Time(30));
         claims.caught_up(Time(40));
-        assert_eq!(told(&mut claims), "0 gap 5‥19, 1 gap 3‥21, 0 to 35, 1 to 33");
+        assert_eq!(told(&mut claims), "0 gap 5‥47, 1 gap 3‥49, 0 to 35, 1 to 33");
         claims.hole();
         claims.caught_up(Time(50));
         claims.hole();
@@ -266,23 +305,43 @@ mod tests {
     }
 
     #[test]
+    fn a_hole_in_a_part_ends_with_its_next_record() {
+        let mut claims = claims(Start::Latest);
+        claims.caught_up(Time(10));
+        told(&mut claims);
+        claims.hole_in(7);
+        claims.record(3, Time(11));
+        assert_eq!(told(&mut claims), "0 gap 5‥, 1 gap 3‥", "a record of another part says nothing of it");
+        claims.hole_in(8);
+        claims.record(7, Time(14));
+        claims.record(7, Time(30));
+        assert_eq!(told(&mut claims), "", "one more is open");
+        claims.record(8, Time(13));
+        claims.caught_up(Time(40));
+        assert_eq!(told(&mut claims), "0 gap 5‥19, 1 gap 3‥21, 0 to 35, 1 to 33");
+        claims.hole_in(7);
+        claims.caught_up(Time(50));
+        assert_eq!(told(&mut claims), "0 gap 35‥57, 1 gap 33‥59, 0 to 45, 1 to 43");
+    }
+
+    #[test]
     fn while_it_may_be_dead_progress_waits_and_too_long_a_silence_is_a_hole() {
         let clock = Clock { source: 0, lateness: Span(5), progress: None };
         let pace = Pace { clock_skew: Span(1), silence: Some(Span(30)), ..Pace::default() };
         let mut claims = Claims::new(vec![clock], pace);
         claims.caught_up(Time(100));
         assert_eq!(told(&mut claims), "0 begins 102, 0 to 95");
-        claims.record(Time(110));
+        claims.record(0, Time(110));
         claims.caught_up(Time(140));
         assert_eq!(told(&mut claims), "0 to 105", "quiet, or dead since 110");
         claims.caught_up(Time(141));
         assert_eq!(told(&mut claims), "0 gap 105‥, 0 to 136", "dead");
         claims.caught_up(Time(200));
         assert_eq!(told(&mut claims), "0 to 195", "still");
-        claims.record(Time(190));
+        claims.record(0, Time(190));
         claims.caught_up(Time(201));
         assert_eq!(told(&mut claims), "0 gap 105‥195", "it speaks again");
-        claims.record(Time(205));
+        claims.record(0, Time(205));
         claims.caught_up(Time(206));
         assert_eq!(told(&mut claims), "0 to 200");
     }

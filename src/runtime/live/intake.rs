@@ -202,7 +202,7 @@ impl Desk {
     fn undecodable(&mut self, part: u32, offset: u64, reason: &str, detail: &str) {
         self.status.undecodable(reason, || format!("{}:{offset}: {detail}", self.names[part as usize]));
         if self.undecodable_is_gap {
-            self.claim(Claims::hole);
+            self.claim(|claims| claims.hole_in(part));
         }
     }
 
@@ -266,9 +266,9 @@ impl Intake for Desk {
                     }
                     self.status.record(extracted.matched > 0);
                     if extracted.left_out && self.undecodable_is_gap {
-                        self.claim(Claims::hole);
+                        self.claim(|claims| claims.hole_in(record.part));
                     }
-                    extracted.time.into_iter().for_each(|time| self.claim(|claims| claims.record(time)));
+                    extracted.time.into_iter().for_each(|time| self.claim(|claims| claims.record(record.part, time)));
                 }
                 Err(why) => self.undecodable(record.part, offset, why.reason.name(), &why.detail),
             }

@@ -19,7 +19,7 @@ pub(super) struct Server {
     /// Its number among servers.
     pub id: u32,
     /// What asks for the end of the log.
-    ask_end: &'static str,
+    pub(super) ask_end: &'static str,
     /// What the connection to the database is encrypted with; empty for nothing.
     pub cipher: String,
 }
