@@ -8,12 +8,12 @@
 //!
 //! Three thoughts carry it:
 //!
-//! - **A queue has no offsets, so we put marks into ours** ([`mod@place`]): they say where we are after a cut connection or a
+//! - **A queue has no offsets, so we put marks into ours** (`place.rs`): they say where we are after a cut connection or a
 //!   crash, so that nothing counts twice and nothing is taken for known that is not; and, since a queue keeps its order, a
 //!   mark that comes back shows that what was in the queue before it has been handed over.
 //! - **What our queue drops, it drops into another one of ours.** The queue is bounded and drops its oldest message when it is
 //!   full, so that no publisher ever waits for us; the broker puts what it drops (or what expires) into a tiny second queue,
-//!   where a single message is a hole for certain ([`mod@follow`]).
+//!   where a single message is a hole for certain (`follow.rs`).
 //! - **What is gone is admitted.** A queue of ours that is not there any more, a stream that has forgotten what was not read,
 //!   an exchange that was away for a while: each is a hole.
 

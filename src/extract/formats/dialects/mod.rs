@@ -1,7 +1,7 @@
 //! What other tools write: each reader turns a payload into records whose fields are named after the tool or the
 //! standard, with the time, the key and the kind that it tells.
 //!
-//! Test tools share one vocabulary ([`sample`]): a flow that audits a load test reads the same whoever ran it.
+//! Test tools share one vocabulary (`sample`): a flow that audits a load test reads the same whoever ran it.
 
 mod base64;
 mod bullmq;
