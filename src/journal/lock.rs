@@ -6,15 +6,21 @@ use super::Error;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 const NAME: &str = "lock";
+/// A process that the writer was just starting holds the lock as well until it runs a program of its own, so one that is taken
+/// is tried again for so long, this often.
+const PATIENCE: Duration = Duration::from_millis(500);
+const TRY_EVERY: Duration = Duration::from_millis(5);
 
 /// Takes the lock, and writes down who has it.
 pub(super) fn take(folder: &Path) -> Result<File, Error> {
     let path = folder.join(NAME);
     let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = opened.map_err(Error::io("open", &path))?;
-    match file.try_lock() {
+    match patiently(|| file.try_lock()) {
         Ok(()) => {
             // Always as long, so that it needs no room on a full disk; and only a message would miss it.
             let _ = write!(file, "{:>10}", std::process::id());
@@ -26,5 +32,15 @@ pub(super) fn take(folder: &Path) -> Result<File, Error> {
             Err(Error::Locked { folder: folder.to_path_buf(), pid })
         }
         Err(TryLockError::Error(source)) => Err(Error::io("lock", &path)(source)),
+    }
+}
+
+fn patiently(mut attempt: impl FnMut() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(TRY_EVERY),
+            done => return done,
+        }
     }
 }
