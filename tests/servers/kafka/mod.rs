@@ -168,12 +168,12 @@ impl Kafka {
 
     /// Where a source gets in encrypted.
     pub fn tls(&self) -> String {
-        format!("localhost:{}", self.ports.tls)
+        format!("127.0.0.1:{}", self.ports.tls)
     }
 
     /// Where a source gets in encrypted and with a password.
     pub fn sasl_tls(&self) -> String {
-        format!("localhost:{}", self.ports.both)
+        format!("127.0.0.1:{}", self.ports.both)
     }
 
     /// The certificate of the authority that signed the broker's.

@@ -12,7 +12,7 @@ pub fn properties(folder: &Path, ports: &Ports, proxy: u16) -> String {
         r#"process.roles=broker,controller
 node.id=1
 listeners=PLAIN://127.0.0.1:{plain},WATCHED://127.0.0.1:{watched},CONTROLLER://127.0.0.1:{controller},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls},BOTH://127.0.0.1:{both}
-advertised.listeners=PLAIN://127.0.0.1:{plain},WATCHED://127.0.0.1:{proxy},SASL://127.0.0.1:{sasl},TLS://localhost:{tls},BOTH://localhost:{both}
+advertised.listeners=PLAIN://127.0.0.1:{plain},WATCHED://127.0.0.1:{proxy},SASL://127.0.0.1:{sasl},TLS://127.0.0.1:{tls},BOTH://127.0.0.1:{both}
 listener.security.protocol.map=PLAIN:PLAINTEXT,WATCHED:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,BOTH:SASL_SSL
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAIN
