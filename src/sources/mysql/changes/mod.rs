@@ -31,7 +31,6 @@ mod reader;
 mod setup;
 mod shape;
 mod statement;
-mod transaction;
 
 use crate::sources::live::{Failure, Intake, Source, Start};
 use crate::sources::remark::Remark;
@@ -52,10 +51,6 @@ const BATCH_BYTES: usize = 4 << 20;
 /// After so many records, or bytes of them, the cursor is delivered, also within a transaction.
 const DELIVER_RECORDS: usize = 10_000;
 const DELIVER_BYTES: usize = 4 << 20;
-/// A transaction that is larger is put into a temporary file until it is complete.
-const HELD_IN_MEMORY_MAX_BYTES: usize = 16 << 20;
-/// The keys of a transaction's rows take no more than this; beyond, a row may have several versions of one commit.
-const KEYS_HELD_MAX_BYTES: usize = 128 << 20;
 /// Transactions that are prepared (XA) and neither committed nor rolled back.
 const PREPARED_MAX: usize = 1_000;
 /// Where nothing came, what is proven is delivered only so often.

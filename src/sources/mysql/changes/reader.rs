@@ -4,13 +4,13 @@ use super::cursor::{Cursor, Position};
 use super::event::{ARTIFICIAL, PREPARED_XA, kind, seconds, without_checksum};
 use super::hand::Hand;
 use super::setup::{End, Server, Watched, end};
-use super::shape::Shape;
+use super::shape::{Logged, Shape};
 use super::statement::{Statement, mentions, prepared_name};
-use super::transaction::{Change, Image, Transaction};
 use super::{Halt, PREPARED_MAX, failed};
 use crate::model::time::Time;
 use crate::sources::live::Record;
 use crate::sources::mysql::session::Session;
+use crate::sources::row_changes::{Change, RowChanges, Table};
 use mysql_async::binlog::events::{
     Event, EventData, GtidEvent, QueryEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent,
 };
@@ -37,7 +37,7 @@ struct Group {
     gtid: Option<String>,
     /// It will be prepared, and committed or not later.
     is_prepared: bool,
-    transaction: Transaction,
+    transaction: RowChanges,
 }
 
 /// What is known while events come.
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
                     self.hole("a transaction was rolled back in part, and the log does not tell which part");
                 }
                 if let Some(group) = &mut self.group {
-                    group.transaction = Transaction::default();
+                    group.transaction = RowChanges::default();
                 }
                 if Statement::of(sql) == Statement::Rollback { self.end_group() } else { Ok(()) }
             }
@@ -361,12 +361,12 @@ impl<'a> Reader<'a> {
     fn make_room(&mut self) -> Result<(), Halt> {
         let Some(group) = self.group.as_mut().filter(|group| group.transaction.is_full()) else { return Ok(()) };
         if group.is_prepared {
-            group.transaction = Transaction::default();
+            group.transaction = RowChanges::default();
             self.hole("a prepared transaction has changed more rows than can be held until it is committed");
             return Ok(());
         }
         if self.position <= self.skip {
-            group.transaction = Transaction::default();
+            group.transaction = RowChanges::default();
             return Ok(());
         }
         let Some(mut group) = self.group.take() else { return Ok(()) };
@@ -396,7 +396,7 @@ impl<'a> Reader<'a> {
         let headers = if gtid.is_none() { &headers[..1] } else { &headers[..] };
         let (watched, hand) = (&self.watched, &mut self.hand);
         group.transaction.hand_over(|Change { table, op, key, row }| {
-            let Watched { part, name, .. } = &watched[table];
+            let Watched { part, name, .. } = &watched[table.form as usize];
             let (stream, op) = (Some(name.as_str()), Some(op));
             hand.record(Record { part: *part, offset: 0, payload: row, stream, key, time, op, headers })
         })
@@ -455,11 +455,12 @@ impl<'a> Reader<'a> {
 }
 
 /// What became of a row: how it was, how it is.
-fn change(transaction: &mut Transaction, table: usize, images: (Option<Image>, Option<Image>)) -> Result<(), Halt> {
+fn change(changes: &mut RowChanges, table: usize, images: (Option<Logged>, Option<Logged>)) -> Result<(), Halt> {
+    let table = Table { id: table as u32, form: table as u32 };
     match images {
-        (None, Some(new)) => transaction.insert(table, &new),
-        (Some(old), Some(new)) => transaction.update(table, &old, &new),
-        (Some(old), None) => transaction.delete(table, &old),
+        (None, Some(new)) => changes.insert(table, new.image()),
+        (Some(old), Some(new)) => changes.update(table, Some(old.image()), new.image()),
+        (Some(old), None) => changes.delete(table, old.image()),
         (None, None) => Ok(()),
     }
 }

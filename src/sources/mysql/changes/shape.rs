@@ -1,13 +1,25 @@
 //! A table as its changes see it: how a row of the log becomes a payload and a key.
 
 use super::decode::How;
-use super::transaction::Image;
 use crate::sources::json::string;
 use crate::sources::mysql::catalog::{Column, Relation};
+use crate::sources::row_changes::Image;
 use crate::sources::tables::hash;
 use mysql_async::binlog::events::{OptionalMetaExtractor, TableMapEvent};
 use mysql_async::binlog::row::BinlogRow;
 use mysql_async::consts::ColumnType;
+
+/// A row of the log: its key, where that is not null, and itself as JSON.
+pub(super) struct Logged {
+    key: Option<String>,
+    row: Vec<u8>,
+}
+
+impl Logged {
+    pub fn image(&self) -> Image<'_> {
+        Image { key: self.key.as_deref(), row: &self.row }
+    }
+}
 
 /// A table's columns as the catalogue has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +60,7 @@ impl Shape {
     }
 
     /// A row of the log.
-    pub fn image(&self, row: &BinlogRow) -> Result<Image, String> {
+    pub fn image(&self, row: &BinlogRow) -> Result<Logged, String> {
         if row.len() != self.columns.len() {
             return Err("only some of its columns were logged (binlog_row_image is to be FULL)".into());
         }
@@ -67,7 +79,7 @@ impl Shape {
             append(column, text.as_deref(), &mut json);
         }
         json.push(b'}');
-        Ok(Image { key: self.key(&texts), row: json })
+        Ok(Logged { key: self.key(&texts), row: json })
     }
 
     /// The text of a key: of several columns, a JSON list; `None` where a part of it is null.

@@ -11,36 +11,49 @@
 //! The changes are kept in a log, in a temporary file where they are many; in memory there is, for each row, where in
 //! the log its newest version stands.
 
-use super::{HELD_IN_MEMORY_MAX_BYTES, Halt, KEYS_HELD_MAX_BYTES, failed};
+use super::live::Failure;
+use super::waiting::Halt;
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use tempfile::SpooledTempFile;
 
+/// A transaction that is larger is put into a temporary file until it is complete.
+const HELD_IN_MEMORY_MAX_BYTES: usize = 16 << 20;
+/// The keys of a transaction's rows take no more than this; beyond, a row may have several versions of one commit.
+const KEYS_HELD_MAX_BYTES: usize = 128 << 20;
 /// What a row takes in memory besides its key.
 const ROW_BYTES: usize = 96;
-/// Before each entry: how, of which table, how long its key and its row are.
-const HEAD_BYTES: usize = 13;
+/// Before each entry: how, of which table in which form, how long its key and its row are.
+const HEAD_BYTES: usize = 17;
+
+/// A table whose rows change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// What its rows are known by, whatever its form is.
+    pub id: u32,
+    /// In which of its forms it is: whoever takes the change is told it.
+    pub form: u32,
+}
 
 /// A change as it is handed over.
-pub(super) struct Change<'a> {
-    /// The number of its table.
-    pub table: usize,
+pub struct Change<'a> {
+    pub table: Table,
     pub op: &'static str,
-    /// `None` where it is null.
+    /// `None` where the table as a whole is meant, or the key is null.
     pub key: Option<&'a str>,
-    /// The row as JSON.
+    /// The row, as it was written.
     pub row: &'a [u8],
 }
 
-/// A row as it was or is: its key, and itself as JSON.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Image {
-    pub key: Option<String>,
-    pub row: Vec<u8>,
+/// A row as it was or is: its key, where that is not null, and itself, however its system writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Image<'a> {
+    pub key: Option<&'a str>,
+    pub row: &'a [u8],
 }
 
-/// A transaction that is being received.
-pub(super) struct Transaction {
+/// The changes of a transaction that is being received.
+pub struct RowChanges {
     log: SpooledTempFile,
     length: u64,
     rows: HashMap<Box<[u8]>, Row>,
@@ -62,22 +75,23 @@ struct Row {
 enum Kind {
     Version = 0,
     Delete = 1,
+    Truncate = 2,
     /// Without a key, so that nothing can be said of what was before or comes after.
-    Insert = 2,
-    Update = 3,
-    Gone = 4,
+    Insert = 3,
+    Update = 4,
+    Gone = 5,
 }
 
-const KINDS: [Kind; 5] = [Kind::Version, Kind::Delete, Kind::Insert, Kind::Update, Kind::Gone];
+const KINDS: [Kind; 6] = [Kind::Version, Kind::Delete, Kind::Truncate, Kind::Insert, Kind::Update, Kind::Gone];
 
-impl Default for Transaction {
-    fn default() -> Transaction {
+impl Default for RowChanges {
+    fn default() -> RowChanges {
         let log = SpooledTempFile::new(HELD_IN_MEMORY_MAX_BYTES);
-        Transaction { log, length: 0, rows: HashMap::new(), rows_bytes: 0 }
+        RowChanges { log, length: 0, rows: HashMap::new(), rows_bytes: 0 }
     }
 }
 
-impl Transaction {
+impl RowChanges {
     /// Its rows are too many to be kept apart any longer: what there is has to be handed over.
     pub fn is_full(&self) -> bool {
         self.rows_bytes >= KEYS_HELD_MAX_BYTES
@@ -88,36 +102,56 @@ impl Transaction {
         self.length == 0
     }
 
-    pub fn insert(&mut self, table: usize, new: &Image) -> Result<(), Halt> {
+    /// A row came.
+    pub fn insert(&mut self, table: Table, new: Image<'_>) -> Result<(), Halt> {
         self.version(table, new, Kind::Insert)
     }
 
-    pub fn update(&mut self, table: usize, old: &Image, new: &Image) -> Result<(), Halt> {
-        if old.key == new.key {
-            return self.version(table, new, Kind::Update);
-        }
+    /// A row was changed; `old` is how it was, where that may tell that its key was another.
+    pub fn update(&mut self, table: Table, old: Option<Image<'_>>, new: Image<'_>) -> Result<(), Halt> {
+        let Some(old) = old.filter(|old| old.key != new.key) else { return self.version(table, new, Kind::Update) };
         // Another key is another row.
         self.delete(table, old)?;
         self.version(table, new, Kind::Insert)
     }
 
-    pub fn delete(&mut self, table: usize, old: &Image) -> Result<(), Halt> {
-        let Some(key) = &old.key else { return self.append(table, Kind::Gone, "", &old.row).map(drop) };
-        let at = self.append(table, Kind::Delete, key, &old.row)?;
+    /// A row went.
+    pub fn delete(&mut self, table: Table, old: Image<'_>) -> Result<(), Halt> {
+        let Some(key) = old.key else { return self.append(table, Kind::Gone, "", old.row).map(drop) };
+        let at = self.append(table, Kind::Delete, key, old.row)?;
         self.row(table, key, true).deleted = Some(at);
         Ok(())
     }
 
-    fn version(&mut self, table: usize, new: &Image, how: Kind) -> Result<(), Halt> {
-        let Some(key) = &new.key else { return self.append(table, how, "", &new.row).map(drop) };
-        let at = self.append(table, Kind::Version, key, &new.row)?;
+    /// All rows of a table went, and nobody says which those were.
+    pub fn truncate(&mut self, table: Table) -> Result<(), Halt> {
+        self.rows.retain(|key, _| !key.starts_with(&table.id.to_be_bytes()));
+        self.append(table, Kind::Truncate, "", &[]).map(drop)
+    }
+
+    /// The newest version of a row that this transaction has written.
+    pub fn newest(&mut self, table: Table, key: &str) -> Result<Option<Vec<u8>>, Halt> {
+        let known = self.rows.get(&name(table, key)).and_then(|row| row.version);
+        known.map(|at| self.row_at(at).map_err(no_file)).transpose()
+    }
+
+    fn row_at(&mut self, at: u64) -> io::Result<Vec<u8>> {
+        self.log.seek(SeekFrom::Start(at))?;
+        let entry = Entry::read(&mut self.log, Vec::new())?;
+        self.log.seek(SeekFrom::End(0))?;
+        Ok(entry.bytes[entry.key_length..].to_vec())
+    }
+
+    fn version(&mut self, table: Table, new: Image<'_>, how: Kind) -> Result<(), Halt> {
+        let Some(key) = new.key else { return self.append(table, how, "", new.row).map(drop) };
+        let at = self.append(table, Kind::Version, key, new.row)?;
         let known = self.row(table, key, how != Kind::Insert);
         (known.version, known.deleted) = (Some(at), None);
         Ok(())
     }
 
     /// What is known of a row; where it has not changed before, it existed or not.
-    fn row(&mut self, table: usize, key: &str, existed: bool) -> &mut Row {
+    fn row(&mut self, table: Table, key: &str, existed: bool) -> &mut Row {
         let rows_bytes = &mut self.rows_bytes;
         self.rows.entry(name(table, key)).or_insert_with_key(|key| {
             *rows_bytes += key.len() + ROW_BYTES;
@@ -126,13 +160,15 @@ impl Transaction {
     }
 
     /// Adds an entry; where it stands.
-    fn append(&mut self, table: usize, kind: Kind, key: &str, row: &[u8]) -> Result<u64, Halt> {
+    fn append(&mut self, table: Table, kind: Kind, key: &str, row: &[u8]) -> Result<u64, Halt> {
         let at = self.length;
         let mut head = [0; HEAD_BYTES];
         head[0] = kind as u8;
-        head[1..5].copy_from_slice(&(table as u32).to_le_bytes());
-        head[5..9].copy_from_slice(&(key.len() as u32).to_le_bytes());
-        head[9..].copy_from_slice(&(row.len() as u32).to_le_bytes());
+        let numbers = [table.id, table.form, key.len() as u32, row.len() as u32];
+        head[1..]
+            .chunks_exact_mut(4)
+            .zip(numbers)
+            .for_each(|(place, number)| place.copy_from_slice(&number.to_le_bytes()));
         for bytes in [&head[..], key.as_bytes(), row] {
             self.log.write_all(bytes).map_err(no_file)?;
             self.length += bytes.len() as u64;
@@ -158,7 +194,7 @@ impl Transaction {
             at += (HEAD_BYTES + entry.bytes.len()) as u64;
             bytes = entry.bytes;
         }
-        *self = Transaction::default();
+        *self = RowChanges::default();
         Ok(())
     }
 }
@@ -166,6 +202,7 @@ impl Transaction {
 /// What is told of an entry; `None` where a later one says more.
 fn told(kind: Kind, at: u64, row: Option<Row>) -> Option<&'static str> {
     match (kind, row) {
+        (Kind::Truncate, _) => Some("truncate"),
         (Kind::Insert, _) => Some("insert"),
         (Kind::Update, _) => Some("update"),
         (Kind::Version, Some(row)) if row.version == Some(at) => match (row.existed, row.deleted) {
@@ -180,13 +217,13 @@ fn told(kind: Kind, at: u64, row: Option<Row>) -> Option<&'static str> {
 }
 
 /// A row among those of all tables.
-fn name(table: usize, key: &str) -> Box<[u8]> {
-    [&(table as u32).to_be_bytes(), key.as_bytes()].concat().into()
+fn name(table: Table, key: &str) -> Box<[u8]> {
+    [&table.id.to_be_bytes(), key.as_bytes()].concat().into()
 }
 
 struct Entry {
     kind: Kind,
-    table: usize,
+    table: Table,
     key_length: usize,
     /// The key, then the row.
     bytes: Vec<u8>,
@@ -198,31 +235,50 @@ impl Entry {
         let mut head = [0; HEAD_BYTES];
         log.read_exact(&mut head)?;
         let number = |from: usize| u32::from_le_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]]);
-        let key_length = number(5) as usize;
-        bytes.resize(key_length + number(9) as usize, 0);
+        let (table, key_length) = (Table { id: number(1), form: number(5) }, number(9) as usize);
+        bytes.resize(key_length + number(13) as usize, 0);
         log.read_exact(&mut bytes)?;
-        Ok(Entry { kind: KINDS[usize::from(head[0]) % KINDS.len()], table: number(1) as usize, key_length, bytes })
+        Ok(Entry { kind: KINDS[usize::from(head[0]) % KINDS.len()], table, key_length, bytes })
     }
 }
 
 fn no_file(error: io::Error) -> Halt {
     let folder = std::env::temp_dir();
     let folder = folder.display();
-    failed(format!("a large transaction cannot be put aside in {folder}: {error}; make room there, or set TMPDIR"))
+    Halt::Failed(Failure(format!(
+        "a large transaction cannot be put aside in {folder}: {error}; make room there, or set TMPDIR"
+    )))
+}
+
+#[cfg(test)]
+impl RowChanges {
+    /// It is in a file.
+    pub fn is_rolled(&self) -> bool {
+        self.log.is_rolled()
+    }
+
+    /// There is room for not one row more.
+    pub fn fill(&mut self) {
+        self.rows_bytes = KEYS_HELD_MAX_BYTES - ROW_BYTES;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn image(key: &str, row: &str) -> Image {
-        Image { key: (key != "-").then(|| key.to_owned()), row: row.into() }
+    fn table(id: u32) -> Table {
+        Table { id, form: id }
     }
 
-    fn told(all: &mut Transaction) -> Vec<String> {
+    fn image<'a>(key: &'a str, row: &'a str) -> Image<'a> {
+        Image { key: (key != "-").then_some(key), row: row.as_bytes() }
+    }
+
+    fn told(all: &mut RowChanges) -> Vec<String> {
         let mut told = Vec::new();
         all.hand_over(|Change { table, op, key, row }| {
-            told.push(format!("{table} {op} {} {}", key.unwrap_or("-"), String::from_utf8_lossy(row)));
+            told.push(format!("{} {op} {} {}", table.form, key.unwrap_or("-"), String::from_utf8_lossy(row)));
             Ok(())
         })
         .unwrap();
@@ -231,18 +287,18 @@ mod tests {
 
     #[test]
     fn the_last_change_of_a_row_wins_and_says_what_became_of_it() {
-        let mut all = Transaction::default();
-        all.insert(0, &image("new", "1")).unwrap();
-        all.insert(1, &image("new", "1")).unwrap();
-        all.update(0, &image("new", "1"), &image("new", "2")).unwrap();
-        all.update(0, &image("old", "1"), &image("old", "2")).unwrap();
-        all.delete(0, &image("old", "2")).unwrap();
-        all.insert(0, &image("brief", "1")).unwrap();
-        all.delete(0, &image("brief", "1")).unwrap();
-        all.delete(0, &image("again", "1")).unwrap();
-        all.insert(0, &image("again", "5")).unwrap();
-        all.update(0, &image("was", "6"), &image("is", "6")).unwrap();
-        all.insert(0, &image("-", "9")).unwrap();
+        let mut all = RowChanges::default();
+        all.insert(table(0), image("new", "1")).unwrap();
+        all.insert(table(1), image("new", "1")).unwrap();
+        all.update(table(0), Some(image("new", "1")), image("new", "2")).unwrap();
+        all.update(table(0), Some(image("old", "1")), image("old", "2")).unwrap();
+        all.delete(table(0), image("old", "2")).unwrap();
+        all.insert(table(0), image("brief", "1")).unwrap();
+        all.delete(table(0), image("brief", "1")).unwrap();
+        all.delete(table(0), image("again", "1")).unwrap();
+        all.insert(table(0), image("again", "5")).unwrap();
+        all.update(table(0), Some(image("was", "6")), image("is", "6")).unwrap();
+        all.insert(table(0), image("-", "9")).unwrap();
         assert_eq!(
             told(&mut all),
             [
@@ -262,15 +318,15 @@ mod tests {
 
     #[test]
     fn a_large_transaction_is_put_into_a_file_and_one_of_too_many_rows_is_cut() {
-        let mut all = Transaction::default();
+        let mut all = RowChanges::default();
         let large = "x".repeat(10_000);
         for id in 0..4_000 {
-            all.insert(0, &image(&id.to_string(), &large)).unwrap();
+            all.insert(table(0), image(&id.to_string(), &large)).unwrap();
         }
-        assert!(all.log.is_rolled() && !all.is_full());
+        assert!(all.is_rolled() && !all.is_full());
         assert_eq!(told(&mut all).len(), 4_000);
-        all.rows_bytes = KEYS_HELD_MAX_BYTES - ROW_BYTES;
-        all.insert(0, &image("1", "-")).unwrap();
+        all.fill();
+        all.insert(table(0), image("1", "-")).unwrap();
         assert!(all.is_full());
     }
 }
