@@ -8,7 +8,7 @@ mod request;
 mod tests;
 
 use super::live::{Failure, Intake, Source};
-use super::push::{self, Counter, Cut, Endpoint, Protocol, Push, Refusal, Service};
+use super::push::{self, Answer, Counter, Cut, Endpoint, Protocol, Push, Refusal, Service};
 use super::remark::Remark;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -16,8 +16,6 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use request::Parsed;
 use serde_json::json;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 /// Faults that an answer names, at most.
@@ -61,14 +59,7 @@ struct Ingest {
 }
 
 impl Service for Ingest {
-    fn call(
-        &self,
-        request: Request<Incoming>,
-        counter: Arc<Counter>,
-    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
-        if !counter.knows(request.headers()) {
-            return Box::pin(async { push::unauthorized() });
-        }
+    fn call(&self, request: Request<Incoming>, counter: Arc<Counter>) -> Answer {
         let Some(stream) = self.stream(request.uri().path()) else {
             let message = format!("events go to {}, or to {}/STREAM", self.path, self.path);
             return Box::pin(async move { told(StatusCode::NOT_FOUND, &message) });

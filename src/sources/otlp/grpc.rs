@@ -2,7 +2,7 @@
 
 use super::records::{self, Records};
 use super::status::{self, RpcStatus};
-use crate::sources::push::{Counter, Cut, Held, Metered, Service, now};
+use crate::sources::push::{Answer, Counter, Cut, Held, Metered, Service, now};
 use axum::body::Body;
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::{HeaderMap, Request, Response};
@@ -14,7 +14,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{Tra
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,15 +28,12 @@ const FRAME_BYTES: usize = 5;
 pub(super) struct Grpc;
 
 impl Service for Grpc {
-    fn call(
-        &self,
-        request: Request<Incoming>,
-        counter: Arc<Counter>,
-    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
-        if !counter.knows(request.headers()) {
-            return Box::pin(async { Status::unauthenticated("").into_http() });
-        }
+    fn call(&self, request: Request<Incoming>, counter: Arc<Counter>) -> Answer {
         Box::pin(answer(request, counter))
+    }
+
+    fn unauthorized(&self) -> Response<Body> {
+        Status::unauthenticated("").into_http()
     }
 }
 

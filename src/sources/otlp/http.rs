@@ -2,7 +2,7 @@
 
 use super::records::{self, Records};
 use super::status::{self, RpcStatus};
-use crate::sources::push::{self, Counter, Cut, Refusal, Service, now};
+use crate::sources::push::{self, Answer, Counter, Cut, Refusal, Service, now};
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -13,8 +13,6 @@ use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 /// How a request is written, and so its answer.
@@ -74,14 +72,7 @@ enum Signal {
 }
 
 impl Service for Http {
-    fn call(
-        &self,
-        request: Request<Incoming>,
-        counter: Arc<Counter>,
-    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
-        if !counter.knows(request.headers()) {
-            return Box::pin(async { push::unauthorized() });
-        }
+    fn call(&self, request: Request<Incoming>, counter: Arc<Counter>) -> Answer {
         let signal = match request.uri().path() {
             "/v1/traces" => Signal::Traces,
             "/v1/logs" => Signal::Logs,

@@ -1,5 +1,6 @@
 //! The thread that listens: connections, limited in number and in time.
 
+use super::answer;
 use super::counter::Counter;
 use super::options::{Options, Tls};
 use super::stream::{Duplex, Idle};
@@ -47,8 +48,13 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Answers requests.
 pub trait Service: Send + Sync + 'static {
-    /// The answer to a request.
+    /// The answer to a request that shows the right token, where one is asked for.
     fn call(&self, request: Request<Incoming>, counter: Arc<Counter>) -> Answer;
+
+    /// The answer to one that does not.
+    fn unauthorized(&self) -> Response<Body> {
+        answer::unauthorized()
+    }
 }
 
 /// An answer to come.
@@ -200,8 +206,15 @@ async fn serve(
     let _ = stream.set_nodelay(true);
     let Some(stream) = secured(stream, acceptor).await else { return };
     let service = service_fn(move |request| {
-        let answer = endpoint.service.call(request, counter.clone());
-        async move { Ok::<_, Infallible>(answer.await) }
+        let service = &endpoint.service;
+        let known = counter.knows(request.headers());
+        let answer = if known { Ok(service.call(request, counter.clone())) } else { Err(service.unauthorized()) };
+        async move {
+            Ok::<_, Infallible>(match answer {
+                Ok(answer) => answer.await,
+                Err(refused) => refused,
+            })
+        }
     });
     let builder = builder(endpoint.protocol);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(Idle::new(stream)), service));

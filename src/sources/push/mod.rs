@@ -29,8 +29,8 @@ pub use answer::RETRY_AFTER;
 pub use body::{Cut, Metered, read};
 pub use counter::{Counter, Event, Headers, Refusal};
 pub use follow::Push;
-pub use listener::{Endpoint, Protocol, Service};
+pub use listener::{Answer, Endpoint, Protocol, Service};
 pub use options::{Options, Senders, Tls};
 pub use room::{Held, now};
 
-pub(in crate::sources) use answer::{refused, unauthorized};
+pub(in crate::sources) use answer::refused;
