@@ -158,4 +158,6 @@ fn source(entry: &Entry, folder: &Path, clock_skew: Span, diagnostics: &Diagnost
 }
 
 #[cfg(test)]
+pub(super) mod fixture;
+#[cfg(test)]
 mod tests;

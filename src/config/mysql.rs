@@ -90,8 +90,7 @@ fn server_id(fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) -> Option<u32> 
 pub(super) mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::config::load::from_document;
-    use crate::flow::diagnostic::Document;
+    use crate::config::load::fixture;
     use crate::sources::live::Start;
 
     pub const FULL: &str = r#"
@@ -112,13 +111,7 @@ sources:
 "#;
 
     fn loaded(text: &str) -> (Option<Config>, String) {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("order.yaml"), "flow: order\n").unwrap();
-        let document = Document { path: folder.path().join("throughline.yaml"), text: text.into() };
-        let environment = |name: &str| (name == "URL").then(|| "mysql://watcher:s3cret@db/shop".to_owned());
-        let loaded = from_document(document, &environment);
-        let told: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
-        (loaded.config, told.replace(&format!("{}/", folder.path().display()), ""))
+        fixture::loaded(text, &[("URL", "mysql://watcher:s3cret@db/shop")])
     }
 
     #[test]

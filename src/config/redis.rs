@@ -177,8 +177,7 @@ fn security(fields: &Fields<'_>, folder: &Path, diagnostics: &Diagnostics<'_>) -
 pub(super) mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::config::load::from_document;
-    use crate::flow::diagnostic::Document;
+    use crate::config::load::fixture;
 
     pub const FULL: &str = r#"
 flows: [order.yaml]
@@ -200,17 +199,7 @@ sources:
 "#;
 
     fn loaded(text: &str) -> (Option<Config>, String) {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("order.yaml"), "flow: order\n").unwrap();
-        let document = Document { path: folder.path().join("throughline.yaml"), text: text.into() };
-        let environment = |name: &str| match name {
-            "URL" => Some("rediss://watcher:s3cret@sentinel-1:26379/2".to_owned()),
-            "PASSWORD" => Some("s3cret".to_owned()),
-            _ => None,
-        };
-        let loaded = from_document(document, &environment);
-        let told: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
-        (loaded.config, told.replace(&format!("{}/", folder.path().display()), ""))
+        fixture::loaded(text, &[("URL", "rediss://watcher:s3cret@sentinel-1:26379/2"), ("PASSWORD", "s3cret")])
     }
 
     #[test]

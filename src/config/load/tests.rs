@@ -8,27 +8,11 @@ use crate::model::verdict::Severity;
 use crate::sources::kafka::{Encoding, Mechanism, Payload};
 use crate::sources::live::Start;
 use crate::sources::tables::{Common, Sweep};
-use std::fmt::Write;
 
 mod formats;
 
-/// A folder with a flow, so that `flows:` can be right.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("order.yaml"), "flow: order\n").unwrap();
-    folder
-}
-
 fn loaded(text: &str) -> (Option<Config>, String) {
-    let folder = folder();
-    let document = Document { path: folder.path().join("throughline.yaml"), text: text.into() };
-    let environment = |name: &str| (name == "EVENTS").then(|| "given.jsonl".to_owned());
-    let Loaded { config, diagnostics, .. } = from_document(document, &environment);
-    let mut told = String::new();
-    diagnostics.iter().for_each(|d| {
-        let _ = write!(told, "{d}");
-    });
-    (config, told.replace(&format!("{}/", folder.path().display()), ""))
+    fixture::loaded(text, &[("EVENTS", "given.jsonl")])
 }
 
 /// The configuration that a text without mistakes gives.

@@ -1,8 +1,7 @@
 //! What is read of sources that listen, and what is said of mistakes.
 
-use crate::config::load::from_document;
+use crate::config::load::fixture;
 use crate::config::{Config, Tap};
-use crate::flow::diagnostic::Document;
 use crate::flow::dialect::Dialect;
 use crate::flow::format::{Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
@@ -36,13 +35,7 @@ sources:
 "#;
 
 fn loaded(text: &str) -> (Option<Config>, String) {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("order.yaml"), "flow: order\n").unwrap();
-    let document = Document { path: folder.path().join("throughline.yaml"), text: text.into() };
-    let environment = |name: &str| (name == "TOKEN").then(|| "first-s3cret-token".to_owned());
-    let loaded = from_document(document, &environment);
-    let told: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
-    (loaded.config, told.replace(&format!("{}/", folder.path().display()), ""))
+    fixture::loaded(text, &[("TOKEN", "first-s3cret-token")])
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::config::Config;
-use crate::config::load::from_document;
-use crate::flow::diagnostic::Document;
+use crate::config::load::fixture;
 
 pub const FULL: &str = r#"
 flows: [order.yaml]
@@ -36,13 +35,7 @@ sources:
 "#;
 
 fn loaded(text: &str) -> (Option<Config>, String) {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("order.yaml"), "flow: order\n").unwrap();
-    let document = Document { path: folder.path().join("throughline.yaml"), text: text.into() };
-    let environment = |name: &str| (name == "URL").then(|| "amqps://watcher:s3cret@broker/shop".to_owned());
-    let loaded = from_document(document, &environment);
-    let told: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
-    (loaded.config, told.replace(&format!("{}/", folder.path().display()), ""))
+    fixture::loaded(text, &[("URL", "amqps://watcher:s3cret@broker/shop")])
 }
 
 fn options(source: &SourceConfig) -> &Options {
