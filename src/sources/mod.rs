@@ -10,6 +10,7 @@
 //! What a record means is none of a source's business; extract decodes it.
 
 mod base64;
+mod cursor;
 pub mod file;
 pub mod http_events;
 mod json;

@@ -2,6 +2,7 @@
 
 use super::native::Id;
 use super::topics::{Partition, Topic, Topics};
+use crate::sources::cursor;
 use crate::sources::live::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -34,20 +35,12 @@ pub(super) fn encode(topics: &Topics) -> Vec<u8> {
         let partitions = topic.partitions.iter().map(|p| (p.number, p.generation, place(p))).collect();
         entries.push(Entry { name: topic.name.clone(), id: topic.id, missing: topic.missing, partitions });
     }
-    let mut out = KIND.to_vec();
-    out.push(VERSION);
-    postcard::to_extend(&entries, out).expect("plain data is encodable")
+    cursor::encode(KIND, VERSION, &entries)
 }
 
 /// The topics as they were when the cursor was made.
 pub(super) fn decode(bytes: &[u8]) -> Result<Topics, Failure> {
-    let entries = match bytes.strip_prefix(KIND) {
-        Some([VERSION, rest @ ..]) => postcard::from_bytes::<Vec<Entry>>(rest).ok(),
-        _ => None,
-    };
-    let entries = entries.ok_or_else(|| {
-        Failure("where the source was cannot be read from the journal: another version wrote it. Go on with that version, or begin anew with another folder (--data)".into())
-    })?;
+    let entries: Vec<Entry> = cursor::decode(KIND, VERSION, bytes)?;
     let topic = |entry: Entry| {
         let partition = |(number, generation, position)| Partition { position, ..Partition::new(number, generation) };
         let partitions = entry.partitions.into_iter().map(partition).collect();

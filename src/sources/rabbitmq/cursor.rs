@@ -1,6 +1,7 @@
 //! The cursor: where we are in each queue of ours and each stream, and by which name our queues go.
 
 use super::place::Place;
+use crate::sources::cursor;
 use crate::sources::live::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -49,19 +50,11 @@ pub(super) struct StreamPlace {
 impl Cursor {
     /// What [`Cursor::decode`] goes on from.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = KIND.to_vec();
-        out.push(VERSION);
-        postcard::to_extend(self, out).expect("plain data is encodable")
+        cursor::encode(KIND, VERSION, self)
     }
 
     /// The cursor as it was.
     pub fn decode(bytes: &[u8]) -> Result<Cursor, Failure> {
-        let cursor = match bytes.strip_prefix(KIND) {
-            Some([VERSION, rest @ ..]) => postcard::from_bytes(rest).ok(),
-            _ => None,
-        };
-        cursor.ok_or_else(|| {
-            Failure("where the source was cannot be read from the journal: another version wrote it. Go on with that version, or begin anew with another folder (--data)".into())
-        })
+        Ok(cursor::decode(KIND, VERSION, bytes)?)
     }
 }

@@ -1,5 +1,6 @@
 //! The cursor: up to where each stream was read, and which offsets were given to what is told once.
 
+use super::super::cursor;
 use super::super::live::Failure;
 use super::streams::Position;
 use serde::{Deserialize, Serialize};
@@ -28,8 +29,7 @@ pub(super) struct State {
 const OWED_MAX: usize = 16;
 
 impl State {
-    /// Something was lost. It is told right before the next proof and not at once: a hole ends with the next record, and of
-    /// several streams and keys that may be one from before the loss.
+    /// Something was lost. It is told right before the next proof, which ends the hole.
     pub fn owe(&mut self, why: impl Into<String>) {
         if self.owed.len() < OWED_MAX {
             self.owed.push(why.into());
@@ -39,18 +39,10 @@ impl State {
 
 /// What [`decode`] goes on from.
 pub(super) fn encode(state: &State) -> Vec<u8> {
-    let mut out = KIND.to_vec();
-    out.push(VERSION);
-    postcard::to_extend(state, out).expect("plain data is encodable")
+    cursor::encode(KIND, VERSION, state)
 }
 
 /// The state as it was when the cursor was made.
 pub(super) fn decode(bytes: &[u8]) -> Result<State, Failure> {
-    let state = match bytes.strip_prefix(KIND) {
-        Some([VERSION, rest @ ..]) => postcard::from_bytes(rest).ok(),
-        _ => None,
-    };
-    state.ok_or_else(|| {
-        Failure("where the source was cannot be read from the journal: another version wrote it. Go on with that version, or begin anew with another folder (--data)".into())
-    })
+    Ok(cursor::decode(KIND, VERSION, bytes)?)
 }

@@ -3,6 +3,7 @@
 
 use super::tracker::{State, Tracker};
 use crate::model::time::Time;
+use crate::sources::cursor;
 use crate::sources::live::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -41,26 +42,12 @@ impl Cursor {
 
 /// What [`decode`] goes on from.
 pub fn encode(cursor: &Cursor) -> Vec<u8> {
-    let mut bytes = KIND.to_vec();
-    bytes.push(VERSION);
-    // Writing to memory does not fail.
-    bytes.extend(postcard::to_stdvec(cursor).unwrap_or_default());
-    bytes
+    cursor::encode(KIND, VERSION, cursor)
 }
 
 /// What was known at a delivery.
 pub fn decode(cursor: &[u8]) -> Result<Cursor, Failure> {
-    let foreign = |what: &str| {
-        Failure(format!(
-            "the place up to which the tables were read cannot be used: {what}. Give the source another name in the \
-             configuration, and it begins as `start` says"
-        ))
-    };
-    let rest = cursor.strip_prefix(KIND).ok_or_else(|| foreign("it belongs to a source of another type"))?;
-    let Some((&VERSION, rest)) = rest.split_first() else {
-        return Err(foreign("another version of this program wrote it"));
-    };
-    postcard::from_bytes(rest).map_err(|_| foreign("it is damaged"))
+    cursor::decode(KIND, VERSION, cursor).map_err(|why| why.place_in("the tables"))
 }
 
 #[cfg(test)]

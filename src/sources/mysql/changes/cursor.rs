@@ -1,7 +1,8 @@
 //! The cursor: up to where the log was handed over, and how many records that were.
 
-use super::{Halt, failed};
+use super::Halt;
 use crate::model::time::Time;
+use crate::sources::cursor;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
@@ -81,25 +82,11 @@ pub(super) struct Cursor {
 
 impl Cursor {
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = KIND.to_vec();
-        bytes.push(VERSION);
-        // Writing to memory does not fail.
-        bytes.extend(postcard::to_stdvec(self).unwrap_or_default());
-        bytes
+        cursor::encode(KIND, VERSION, self)
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Cursor, Halt> {
-        let foreign = |what: &str| {
-            failed(format!(
-                "the place up to which the changes were read cannot be used: {what}. Give the source another name in \
-                 the configuration, and it begins as `start` says"
-            ))
-        };
-        let rest = bytes.strip_prefix(KIND).ok_or_else(|| foreign("it belongs to a source of another type"))?;
-        let Some((&VERSION, rest)) = rest.split_first() else {
-            return Err(foreign("another version of this program wrote it"));
-        };
-        postcard::from_bytes(rest).map_err(|_| foreign("it is damaged"))
+        cursor::decode(KIND, VERSION, bytes).map_err(|why| Halt::Failed(why.place_in("the changes")))
     }
 }
 
