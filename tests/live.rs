@@ -6,7 +6,7 @@ use shop::{CONFIG, FLOW, Shop, a_while};
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[test]
 fn it_goes_on_where_it_was_stopped() {
@@ -241,4 +241,22 @@ fn what_only_a_recording_has_is_refused() {
     shop.write("throughline.yaml", &CONFIG.replace("flows: [order.yaml]", "flows: [missing.yaml]"));
     assert!(shop.refused(&[]).contains("missing.yaml"));
     assert!(!Path::new(&shop.path("throughline.data")).exists(), "nothing is made for a configuration that is wrong");
+}
+
+/// Some formats read a file's name: what is followed is read as what is verified.
+#[test]
+fn a_recording_that_grows_is_known_by_its_name() {
+    let shop = Shop::new();
+    let flow = FLOW.replace(r#"body.type == "placed""#, r#"body.event == "added""#);
+    let flow = flow.replace(r#"body.type == "paid""#, r#"body.event == "completed""#);
+    shop.write("order.yaml", &flow.replace("body.order_id", r#"'body.queue + "/" + body.jobId'"#));
+    let config =
+        CONFIG.replace("orders.jsonl, format: json, time: body.ts", r#""bull:mail:events.jsonl", format: bullmq"#);
+    shop.write("throughline.yaml", &config);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let entry = |millis, job| format!("{{\"id\":\"{millis}-0\",\"event\":\"added\",\"jobId\":\"{job}\"}}\n");
+    shop.write("bull:mail:events.jsonl", &(entry(now - 5_000, 6) + &entry(now, 7)));
+    let daemon = shop.start("one");
+    assert_eq!(daemon.found(1), ["mail/7"], "nobody knows what was before the first");
+    daemon.stop();
 }

@@ -36,6 +36,7 @@ const WORDS_PER_LINE: usize = 8;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Filter {
     /// Where each shard's run stands.
+    #[serde(with = "super::plain")]
     shards: Vec<u32>,
     blocks: Blocks,
     length: usize,

@@ -17,8 +17,9 @@
 //! many slots use one bit more. What is pushed beyond the last home stands behind it, so that nothing ever wraps
 //! around. The nodes are touched only to confirm that a key with the same tag is the same key.
 
+use super::plain::Plain;
 use super::store::prefetch;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The smallest table: 2^4 slots.
 const BITS_MIN: u32 = 4;
@@ -34,8 +35,8 @@ const EMPTY: u64 = u64::MAX;
 
 /// A hash table from 64-bit hashes to node indexes. Its layout, and so the order of [`KeyTable::iter`], is a function
 /// of what it holds and of its size.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<u64>", into = "Vec<u64>")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "Plain<Vec<u64>>")]
 pub struct KeyTable {
     /// The homes, then what was pushed beyond them; the last is empty.
     slots: Vec<u64>,
@@ -50,8 +51,8 @@ impl Default for KeyTable {
     }
 }
 
-impl From<Vec<u64>> for KeyTable {
-    fn from(slots: Vec<u64>) -> Self {
+impl From<Plain<Vec<u64>>> for KeyTable {
+    fn from(Plain(slots): Plain<Vec<u64>>) -> Self {
         let Some((last, homes)) = slots.split_last() else { return KeyTable::default() };
         if *last != EMPTY || homes.len() < 1 << BITS_MIN {
             return KeyTable::default();
@@ -63,9 +64,9 @@ impl From<Vec<u64>> for KeyTable {
     }
 }
 
-impl From<KeyTable> for Vec<u64> {
-    fn from(table: KeyTable) -> Self {
-        table.slots
+impl Serialize for KeyTable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Plain(&self.slots[..]).serialize(serializer)
     }
 }
 

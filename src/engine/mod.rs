@@ -27,6 +27,7 @@ pub mod keytable;
 mod limits;
 mod node;
 mod parking;
+mod plain;
 mod schedules;
 mod slab;
 mod snapshot;
@@ -389,13 +390,8 @@ impl Engine {
             self.expire(flow as FlowId);
             for clock in 0..self.clocks[flow].sources.len() {
                 let progress = self.state.evidence.progress(&self.clocks[flow].sources[clock]);
-                let wheel = &mut self.state.wheels[flow][clock];
-                if let Some(mut wakes) = wheel.pop(progress) {
-                    while wakes.len() < WAKES_TOGETHER
-                        && let Some(more) = wheel.pop(progress)
-                    {
-                        wakes.extend(more);
-                    }
+                let wakes = self.state.wheels[flow][clock].pop(progress, WAKES_TOGETHER);
+                if !wakes.is_empty() {
                     self.waking = Some((flow as FlowId, clock, wakes, 0));
                     return true;
                 }

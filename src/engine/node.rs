@@ -4,6 +4,7 @@ use super::slab::Slab;
 use crate::model::time::Time;
 use crate::model::{FlowId, KeyId, key};
 use serde::{Deserialize, Serialize};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 const NONE: u32 = u32::MAX;
 const SHORT_MAX: usize = 14;
@@ -22,7 +23,8 @@ pub(super) struct Bound {
 }
 
 /// One key value. Nearly all are bound to one transaction, which stands in the node itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 struct Node {
     time: Time,
     link: u32,
@@ -63,6 +65,7 @@ struct More {
 /// All keys in memory.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Nodes {
+    #[serde(with = "super::slab::plain")]
     nodes: Slab<Node>,
     more: Slab<More>,
     long: Slab<Vec<u8>>,

@@ -1,12 +1,31 @@
 //! Numbered places that are given out, given back, and used again.
 
-use serde::{Deserialize, Serialize};
+use super::plain::Plain;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Values under small numbers; a number that was given back is given out again, last first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Slab<T> {
     places: Vec<T>,
     free: Vec<u32>,
+}
+
+/// For `#[serde(with = …)]`: values that are written as they stand in memory.
+pub(super) mod plain {
+    use super::*;
+
+    pub fn serialize<T: IntoBytes + Immutable, S: Serializer>(
+        slab: &Slab<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        (Plain(&slab.places[..]), Plain(&slab.free[..])).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T: FromBytes, D: Deserializer<'de>>(deserializer: D) -> Result<Slab<T>, D::Error> {
+        let (Plain(places), Plain(free)) = Deserialize::deserialize(deserializer)?;
+        Ok(Slab { places, free })
+    }
 }
 
 impl<T> Default for Slab<T> {

@@ -3,7 +3,7 @@
 //! ```text
 //! Transaction (64 bytes)                       chunks (40 bytes each)
 //! ┌────────────┬────────────────────┐          ┌──────┬───────────────────┐
-//! │ fixed part │ first 28 bytes of  │ ───────▶ │ next │ the next 36 bytes │ ─▶ …
+//! │ fixed part │ first 29 bytes of  │ ───────▶ │ next │ the next 36 bytes │ ─▶ …
 //! │            │ the history        │          └──────┴───────────────────┘
 //! └────────────┴────────────────────┘
 //! ```
@@ -16,8 +16,9 @@ use super::slab::Slab;
 use crate::model::FlowId;
 use crate::model::value::get_varint;
 use serde::{Deserialize, Serialize};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-const INLINE: usize = 28;
+const INLINE: usize = 29;
 const CHUNK: usize = 40;
 const CHUNK_HEAD: usize = 4;
 const CHUNK_BODY: usize = CHUNK - CHUNK_HEAD;
@@ -26,7 +27,8 @@ const NONE: u32 = u32::MAX;
 pub(super) const NOWHERE: u32 = NONE;
 
 /// The fixed part of an open transaction.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 pub(super) struct Transaction {
     /// Event time of its first observation to arrive, in nanoseconds: histories count from here.
     pub base: i64,
@@ -89,7 +91,9 @@ impl Transaction {
 /// All open transactions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Store {
+    #[serde(with = "super::slab::plain")]
     transactions: Slab<Transaction>,
+    #[serde(with = "super::plain")]
     chunks: Vec<u8>,
     free_chunk: Option<u32>,
 }

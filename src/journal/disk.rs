@@ -56,14 +56,15 @@ pub(super) fn name(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a whole file: there will be all of it under this name, or nothing new.
-pub(super) fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn write_whole<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
     let written = File::create(unfinished(path)).and_then(|file| {
         let mut out = BufWriter::with_capacity(WRITE_BYTES, Output(&file));
-        write(&mut out)?;
+        let written = write(&mut out)?;
         out.flush()?;
-        sync(&file)
+        sync(&file)?;
+        Ok(written)
     });
-    written.and_then(|()| name(path)).inspect_err(|_| {
+    written.and_then(|written| name(path).map(|()| written)).inspect_err(|_| {
         // It may stand in the way of what needs the room more; whether this works is of no consequence.
         let _ = fs::remove_file(unfinished(path));
     })

@@ -48,20 +48,22 @@ pub struct SnapshotDraft {
 }
 
 impl SnapshotDraft {
-    /// Writes the snapshot, makes it durable, and removes all but the newest two.
-    pub fn save(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    /// Writes the snapshot, makes it durable, and removes all but the newest two; gives how many bytes were written.
+    pub fn save(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<u64, Error> {
         let path = segment::path(&self.folder, self.sequence, SNAPSHOT);
         let saved = disk::write_whole(&path, |out| {
-            let mut summed = Summed { out, crc: 0 };
+            let mut summed = Summed { out, crc: 0, bytes: 0 };
             summed.write_all(&header(self.sequence))?;
             write(&mut summed)?;
-            let crc = summed.crc;
-            out.write_all(&crc.to_le_bytes())
+            let Summed { crc, bytes, .. } = summed;
+            out.write_all(&crc.to_le_bytes())?;
+            Ok(bytes)
         });
-        saved.map_err(Error::io("write", &path))?;
+        let bytes = saved.map_err(Error::io("write", &path))?;
         let mut files = segment::numbered(&self.folder, SNAPSHOT)?;
         files.truncate(files.len().saturating_sub(SNAPSHOTS_KEPT));
-        files.iter().try_for_each(|(_, file)| fs::remove_file(file).map_err(Error::io("remove", file)))
+        files.iter().try_for_each(|(_, file)| fs::remove_file(file).map_err(Error::io("remove", file)))?;
+        Ok(bytes)
     }
 }
 
@@ -144,12 +146,14 @@ fn header(sequence: Sequence) -> [u8; HEADER_BYTES] {
 struct Summed<'a> {
     out: &'a mut dyn Write,
     crc: u32,
+    bytes: u64,
 }
 
 impl Write for Summed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
         self.crc = crc32c_append(self.crc, &bytes[..written]);
+        self.bytes += written as u64;
         Ok(written)
     }
 

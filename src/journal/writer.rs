@@ -230,7 +230,7 @@ impl Journal {
         &self,
         sequence: Sequence,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         self.draft_snapshot(sequence)?.save(write)
     }
 

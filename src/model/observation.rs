@@ -4,6 +4,8 @@
 //! and one buffer of bytes that both point into. Extract writes it, the journal stores it, the
 //! engine copies each body as it stands into the transaction's history.
 
+mod wire;
+
 use super::key;
 use super::time::Time;
 use super::value::{Value, get_varint, put_varint, varint_length};
@@ -26,7 +28,7 @@ pub struct Position {
 }
 
 /// One observation's fixed part.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// The flow it belongs to.
     pub flow: FlowId,
@@ -43,7 +45,7 @@ pub struct Entry {
 }
 
 /// One key of an observation: its name, its hash, and its packed value in the batch's bytes.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct KeyRef {
     /// [`key::hash`] of flow, name and packed value.
     pub hash: u64,
@@ -95,7 +97,7 @@ pub const BATCH_BYTES_MAX: usize = 256 << 20;
 const BATCH_BYTES_KEPT_MAX: usize = 16 << 20;
 
 /// Many observations, in the order in which their source delivered them.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
     entries: Vec<Entry>,
     keys: Vec<KeyRef>,

@@ -4,12 +4,29 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Sub};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A moment in event time: nanoseconds since 1970-01-01T00:00:00Z.
 ///
 /// [`Time::MIN`] and [`Time::MAX`] stand for "before everything" and "after everything"; arithmetic
 /// saturates at them, so they stay what they are.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    Serialize,
+    Deserialize,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+)]
+#[repr(transparent)]
 pub struct Time(pub i64);
 
 /// A length of event time in nanoseconds, never negative where a user writes it.

@@ -126,7 +126,8 @@ pub fn drive(
         }
         if rng.percent(restarts) {
             pains.restores += 1;
-            let snapshot = engine.snapshot();
+            let mut snapshot = Vec::new();
+            engine.snapshot(&mut snapshot).expect("memory takes all");
             engine = Engine::restore(plan.clone(), pace, &snapshot).expect("its own snapshot");
         }
     }

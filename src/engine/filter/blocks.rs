@@ -23,6 +23,7 @@ pub struct Blocks {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Page {
+    #[serde(with = "crate::engine::plain")]
     words: Box<[u64]>,
     per_page: u16,
     block_words: u16,

@@ -9,15 +9,16 @@ use super::edition::Edition;
 use super::entry::{self, CLOSED, DELIVERY, Delivery, EDITION, FOUND, TOLD};
 use super::intake::Bookmark;
 use super::lane::LaneError;
-use crate::engine::{Closed, Engine, Input, Output, Pace};
+use crate::engine::{Archived, Engine, Input, Output, Pace};
 use crate::findings::{Names, Places};
 use crate::flow::plan::Plan;
 use crate::journal::{Entry, Sequence, Snapshot};
 use crate::model::SourceId;
 use crate::model::finding::Finding;
-use crate::model::observation::Position;
+use crate::model::observation::{Batch, Position};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 /// Editions of a flow whose transactions go on; the next one begins anew.
@@ -28,11 +29,14 @@ pub trait Beside {
     /// Something was found.
     fn found(&mut self, finding: &Finding, names: Names<'_>) -> Result<(), LaneError>;
 
-    /// A transaction has closed, when so many editions of its flow had begun.
-    fn closed(&mut self, closed: &Closed<'_>, begun: usize) -> Result<(), LaneError>;
+    /// Transactions have closed, when so many editions of their flow had begun.
+    fn closed(&mut self, closed: &Archived, begun: usize) -> Result<(), LaneError>;
 
     /// The flow begins anew: what has closed before is none of its transactions.
     fn begins_anew(&mut self) {}
+
+    /// A batch has been worked off.
+    fn consumed(&mut self, _: Batch) {}
 
     /// The newest state of each closed transaction that has the key, as it was when the input at `at` was fed.
     fn recall(&mut self, key: u64, at: Sequence, book: &Book) -> Result<Vec<Recalled>, LaneError>;
@@ -118,9 +122,10 @@ impl Course {
         Ok(Course { plan, plans_before, engine, book })
     }
 
-    /// What [`Course::resume`] goes on from: two pieces, one after the other.
-    pub fn snapshot(&self) -> [Vec<u8>; 2] {
-        [postcard::to_stdvec(&self.book).expect("plain data is encodable"), self.engine.snapshot()]
+    /// Writes what [`Course::resume`] goes on from.
+    pub fn snapshot(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&postcard::to_stdvec(&self.book).expect("plain data is encodable"))?;
+        self.engine.snapshot(out)
     }
 
     /// The plan of the flow.
@@ -221,15 +226,12 @@ impl Course {
         while let Some(output) = self.engine.poll() {
             match output {
                 Output::Finding(finding) => self.with_names(|names| beside.found(&finding, names))?,
-                Output::Archive(archived) => {
-                    let begun = self.book.editions.len();
-                    archived.iter().try_for_each(|(_, closed)| beside.closed(&closed, begun))?;
-                }
+                Output::Archive(archived) => beside.closed(&archived, self.book.editions.len())?,
                 Output::Recall { key } => {
                     let states = self.recalled(key, at, beside)?;
                     self.engine.handle(Input::Recalled(states));
                 }
-                Output::Consumed(_) => {}
+                Output::Consumed(batch) => beside.consumed(batch),
             }
         }
         Ok(())

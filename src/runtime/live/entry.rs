@@ -8,10 +8,11 @@ use crate::sources::live::Note;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// Kinds of entries. Numbers once given are never given again.
-pub const DELIVERY: u8 = 1;
-/// A closed transaction's state, under the hashes of its keys.
-pub const CLOSED: u8 = 2;
+/// Kinds of entries. Numbers once given are never given again: 1 was a delivery before its observations were packed, 2 one
+/// closed transaction.
+pub const DELIVERY: u8 = 6;
+/// Closed transactions, under the hashes of all their keys: [`Archived`](crate::engine::Archived), as it stands.
+pub const CLOSED: u8 = 7;
 /// A finding, under the hash of its id: [`Found`].
 pub const FOUND: u8 = 3;
 
@@ -39,6 +40,7 @@ pub struct Delivery {
     /// Names of parts that are new; their numbers go on from those that were known.
     pub parts: Vec<String>,
     /// What its records gave.
+    #[serde(skip)]
     pub batch: Batch,
     /// What it vouches for, after these.
     pub claims: Vec<Claim>,
@@ -103,13 +105,17 @@ impl Delivery {
         out.dedup();
     }
 
-    /// Appends its bytes.
+    /// Appends its bytes: its observations come last.
     pub fn encode(&self, out: Vec<u8>) -> Vec<u8> {
-        postcard::to_extend(self, out).expect("plain data is encodable")
+        let mut out = postcard::to_extend(self, out).expect("plain data is encodable");
+        self.batch.encode(&mut out);
+        out
     }
 
     /// What [`Delivery::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Delivery, postcard::Error> {
-        postcard::from_bytes(bytes)
+        let (delivery, mut observations) = postcard::take_from_bytes(bytes)?;
+        let batch = Batch::decode(&mut observations).ok_or(postcard::Error::DeserializeBadEncoding)?;
+        Ok(Delivery { batch, ..delivery })
     }
 }

@@ -38,6 +38,8 @@ pub struct Outlet {
     pub lane: Sender<Delivery>,
     /// The source's newest delivery that the lane's journal has.
     pub durable: Arc<Milestone>,
+    /// Batches that the lane has worked off, to be filled again.
+    pub spent: Receiver<Batch>,
 }
 
 /// From where a source goes on.
@@ -62,6 +64,7 @@ struct Exit {
     parts: usize,
     lane: Sender<Delivery>,
     durable: Arc<Milestone>,
+    spent: Receiver<Batch>,
 }
 
 /// The intake of one source.
@@ -127,6 +130,7 @@ impl Desk {
                 parts: outlet.parts,
                 lane: outlet.lane,
                 durable: outlet.durable,
+                spent: outlet.spent,
             }
         };
         Desk {
@@ -202,12 +206,8 @@ impl Desk {
     fn undecodable(&mut self, part: u32, offset: u64, reason: &str, detail: &str) {
         self.status.undecodable(reason, || format!("{}:{offset}: {detail}", self.names[part as usize]));
         if self.undecodable_is_gap {
-            self.claim(|claims| claims.hole_in(part));
+            claim(&mut self.exits, |claims| claims.hole_in(part));
         }
-    }
-
-    fn claim(&mut self, claim: impl Fn(&mut Claims)) {
-        self.exits.iter_mut().for_each(|exit| claim(&mut exit.claims));
     }
 
     /// Sends every lane what it is owed.
@@ -217,7 +217,7 @@ impl Desk {
             let empty = Delivery { source: exit.source, ..Delivery::default() };
             let mut delivery = std::mem::replace(&mut exit.delivery, empty);
             delivery.number = self.number;
-            delivery.batch = std::mem::take(batch);
+            delivery.batch = std::mem::replace(batch, exit.spent.try_recv().unwrap_or_default());
             delivery.cursor = cursor.to_vec();
             delivery.parts = self.names[exit.parts..].to_vec();
             delivery.notes.clone_from(&self.noted);
@@ -231,6 +231,11 @@ impl Desk {
         entry::apply(&mut self.notes, self.noted.drain(..));
         Ok(())
     }
+}
+
+/// Has all lanes told the same.
+fn claim(exits: &mut [Exit], claim: impl Fn(&mut Claims)) {
+    exits.iter_mut().for_each(|exit| claim(&mut exit.claims));
 }
 
 impl Intake for Desk {
@@ -252,25 +257,30 @@ impl Intake for Desk {
 
     fn record(&mut self, record: Record<'_>) {
         let now = self.now();
+        let Desk { names, extractor, connector, batches, exits, status, .. } = self;
+        let part = names[record.part as usize].as_str();
         let position = Position { part: record.part, offset: record.offset, element: 0 };
         let Record { stream, key, time, op, headers, .. } = record;
         let attributes = Attributes { stream, key, time, op, headers, identity: None };
-        let read = extract::Record { payload: record.payload, position, ingest: now, part: "", attributes };
-        for piece in self.extractor.unfold(&read) {
+        let read = extract::Record { payload: record.payload, position, ingest: now, part, attributes };
+        for piece in extractor.unfold(&read) {
             let offset = record.offset + piece.1.lines_before();
-            let read = extract::Record { part: &self.names[record.part as usize], ..read };
-            match self.extractor.piece(&read, piece, now + self.latest_skew, &mut self.batches) {
+            let left_out = match extractor.piece(&read, piece, now + self.latest_skew, batches) {
                 Ok(extracted) => {
-                    if let Some(connector) = &mut self.connector {
+                    if let Some(connector) = connector {
                         connector.record(extracted.time, extracted.relay);
                     }
-                    self.status.record(extracted.matched > 0);
-                    if extracted.left_out && self.undecodable_is_gap {
-                        self.claim(|claims| claims.hole_in(record.part));
-                    }
-                    extracted.time.into_iter().for_each(|time| self.claim(|claims| claims.record(record.part, time)));
+                    status.record(extracted.matched > 0);
+                    extracted.time.into_iter().for_each(|time| claim(exits, |claims| claims.record(record.part, time)));
+                    extracted.left_out
                 }
-                Err(why) => self.undecodable(record.part, offset, why.reason.name(), &why.detail),
+                Err(why) => {
+                    status.undecodable(why.reason.name(), || format!("{part}:{offset}: {}", why.detail));
+                    true
+                }
+            };
+            if left_out && self.undecodable_is_gap {
+                claim(exits, |claims| claims.hole_in(record.part));
             }
         }
     }
@@ -283,14 +293,14 @@ impl Intake for Desk {
         tracing::warn!(source = self.name, "records may be missing: {why}");
         self.status.hole(why);
         self.connector.iter_mut().for_each(Connector::lost);
-        self.claim(Claims::hole);
+        claim(&mut self.exits, Claims::hole);
     }
 
     fn caught_up(&mut self, at: Time) {
         // What a connector has not told yet is in no topic.
         let Some(at) = self.connector.as_ref().map_or(Some(at), |connector| connector.proven(at)) else { return };
         self.status.caught_up(at);
-        self.claim(|claims| claims.caught_up(at));
+        claim(&mut self.exits, |claims| claims.caught_up(at));
     }
 
     fn note(&mut self, number: u64, note: Option<Note>) {

@@ -21,6 +21,7 @@ use super::milestone::Milestone;
 use crate::engine::BadSnapshot;
 use crate::findings::store::StoreError;
 use crate::journal::{self, Commit, Journal, Options, Retention, Sequence, Synced};
+use crate::model::observation::Batch;
 use crate::runtime::clock::now;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::collections::{BTreeMap, HashSet};
@@ -32,7 +33,8 @@ use std::time::Duration;
 
 /// Deliveries that are made durable together, at most.
 const GROUP_MAX: usize = 256;
-/// A snapshot is taken when the journal has grown by so many bytes.
+/// A snapshot is taken when the journal has grown by so many bytes, and by as many as the last snapshot has: so writing
+/// them never costs more than writing the journal.
 const SNAPSHOT_BYTES: u64 = 64 << 20;
 /// How often an idle lane looks around.
 const IDLE: Duration = Duration::from_millis(500);
@@ -64,6 +66,8 @@ pub struct Lane {
     durable: BTreeMap<String, Arc<Milestone>>,
     status: Arc<LaneStatus>,
     retention: Retention,
+    /// Bytes of the last snapshot.
+    snapshot_bytes: u64,
 }
 
 impl Lane {
@@ -83,7 +87,8 @@ impl Lane {
             None => (Course::begin(edition.clone(), plan), recovered.oldest.sequence),
         };
         let ledger = Ledger::new(journal, recovered.end, (number, tell), status.clone());
-        let mut lane = Lane { course, ledger, durable: BTreeMap::new(), status, retention };
+        let snapshot_bytes = recovered.snapshot.map_or(0, |snapshot| snapshot.bytes.len() as u64);
+        let mut lane = Lane { course, ledger, durable: BTreeMap::new(), status, retention, snapshot_bytes };
         let told = told(recovered.end)?.max(recovered.oldest.sequence);
         lane.ledger.look_back(from.min(told), told)?;
         lane.replay(from)?;
@@ -106,6 +111,11 @@ impl Lane {
         let durable = self.durable.entry(source.to_owned()).or_default().clone();
         self.tell_durable();
         durable
+    }
+
+    /// Batches that it has worked off, to be filled again.
+    pub fn spent(&self) -> Receiver<Batch> {
+        self.ledger.spent()
     }
 
     /// The journal has all that was fed.
@@ -148,7 +158,7 @@ impl Lane {
             self.ledger.end_commit()?;
             self.tell_durable();
             self.ledger.tell()?;
-            if self.ledger.grown >= SNAPSHOT_BYTES {
+            if self.ledger.grown >= self.snapshot_bytes.max(SNAPSHOT_BYTES) {
                 self.snapshot()?;
             }
         }
@@ -168,9 +178,8 @@ impl Lane {
     /// Saves the state, and lets go of what nobody needs any more.
     fn snapshot(&mut self) -> Result<(), LaneError> {
         self.ledger.commit()?;
-        let state = self.course.snapshot();
         let journal = &mut self.ledger.journal;
-        journal.save_snapshot(journal.next(), |out| state.iter().try_for_each(|piece| out.write_all(piece)))?;
+        self.snapshot_bytes = journal.save_snapshot(journal.next(), |out| self.course.snapshot(out))?;
         journal.retain(self.retention, now().0)?;
         self.ledger.grown = 0;
         Ok(())

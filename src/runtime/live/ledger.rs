@@ -5,13 +5,14 @@ use super::course::{Beside, Book, Recalled};
 use super::entry::{CLOSED, DELIVERY, Delivery, FOUND, Found};
 use super::lane::LaneError;
 use super::lane_status::LaneStatus;
-use crate::engine::Closed;
+use crate::engine::{Archived, Closed};
 use crate::findings::Names;
 use crate::findings::record::Record;
 use crate::journal::{self, Commit, Entry, Journal, Lookup, Sequence, Synced};
 use crate::model::finding::Finding;
+use crate::model::observation::Batch;
 use crate::runtime::clock::now;
-use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use std::time::Duration;
 const RETRY: Duration = Duration::from_secs(1);
 /// Findings that are gathered before they are made durable and told, at most.
 const TO_TELL_MAX: usize = 1024;
+/// Batches that have been worked off and wait to be filled again, at most.
+const SPENT_MAX: usize = 4;
 /// How often a lane that waits shows that it is alive.
 const ALIVE: Duration = Duration::from_millis(500);
 
@@ -41,6 +44,8 @@ pub struct Ledger {
     status: Arc<LaneStatus>,
     /// Where a commit goes that the lane does not wait for.
     disk: Option<Disk>,
+    /// Batches that have been worked off go back to the sources, with their memory.
+    spent: (Sender<Batch>, Receiver<Batch>),
     keys: Vec<u64>,
     bytes: Vec<u8>,
 }
@@ -69,9 +74,15 @@ impl Ledger {
             tell,
             status,
             disk: None,
+            spent: bounded(SPENT_MAX),
             keys: Vec::new(),
             bytes: Vec::new(),
         }
+    }
+
+    /// Batches to be filled again.
+    pub fn spent(&self) -> Receiver<Batch> {
+        self.spent.1.clone()
     }
 
     /// Takes note of what was found from an entry on: what was not told is told, and what the replay finds again is
@@ -203,25 +214,33 @@ impl Beside for Ledger {
         self.will_tell(sequence, found)
     }
 
-    fn closed(&mut self, closed: &Closed<'_>, _begun: usize) -> Result<(), LaneError> {
-        let keys: Vec<u64> = closed.keys().collect();
-        let mut payload = (closed.identity.len() as u32).to_le_bytes().to_vec();
-        payload.extend_from_slice(closed.state);
-        self.append(CLOSED, &keys, &payload).map(drop)
+    fn closed(&mut self, closed: &Archived, _begun: usize) -> Result<(), LaneError> {
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.clear();
+        closed.iter().for_each(|(_, closed)| keys.extend(closed.keys()));
+        self.append(CLOSED, &keys, closed.bytes())?;
+        self.keys = keys;
+        Ok(())
+    }
+
+    fn consumed(&mut self, mut batch: Batch) {
+        batch.clear();
+        // Where enough wait already, its memory is given back.
+        let _ = self.spent.0.try_send(batch);
     }
 
     fn recall(&mut self, key: u64, at: Sequence, book: &Book) -> Result<Vec<Recalled>, LaneError> {
         // What earlier runs wrote behind this input is closed again in this one.
         let again = at..self.begun_at;
         let lookup = self.journal.lookup(key, Some(CLOSED));
-        recall(lookup, book, &mut HashSet::new(), |entry| !again.contains(&entry.sequence))
+        recall((lookup, key), book, &mut HashSet::new(), |entry| !again.contains(&entry.sequence))
     }
 }
 
-/// Of the closed transactions that a lookup gives, the newest state of each one that is not known by its own key and its
-/// identity, where it counts.
+/// Of the closed transactions that a lookup gives for a key, the newest state of each one that is not known by its own key
+/// and its identity, where it counts.
 pub fn recall(
-    mut lookup: Lookup<'_>,
+    (mut lookup, key): (Lookup<'_>, u64),
     book: &Book,
     known: &mut HashSet<(Option<u64>, Vec<u8>)>,
     counts: impl Fn(&Entry<'_>) -> bool,
@@ -235,10 +254,13 @@ pub fn recall(
         if !counts(&entry) {
             continue;
         }
-        let Some((length, state)) = entry.payload.split_first_chunk() else { continue };
-        let identity = state.get(..u32::from_le_bytes(*length) as usize).unwrap_or(state);
-        if known.insert((entry.keys().next(), identity.to_vec())) {
-            recalled.push(Recalled { begun, state: state.to_vec() });
+        let mut rest = entry.payload;
+        let all = std::iter::from_fn(|| Closed::take(&mut rest));
+        let mut with_key: Vec<Closed<'_>> = all.filter(|closed| closed.keys().any(|other| other == key)).collect();
+        while let Some(closed) = with_key.pop() {
+            if known.insert((closed.keys().next(), closed.identity.to_vec())) {
+                recalled.push(Recalled { begun, state: closed.state.to_vec() });
+            }
         }
     }
     Ok(recalled)
@@ -255,7 +277,6 @@ mod tests {
     use super::*;
     use crate::journal::Options;
     use crate::model::time::Time;
-    use crossbeam_channel::bounded;
     use std::thread;
 
     /// What is concluded while the disk is at work may be more than is gathered in memory.

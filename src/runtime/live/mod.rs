@@ -161,7 +161,7 @@ fn outlets(source: &SourceConfig, lanes: &mut [Lane], senders: &[Sender<Delivery
     let (mut all, mut outlets) = (Vec::new(), Vec::new());
     for (lane, sender) in lanes.iter_mut().zip(senders) {
         let Some((id, bookmark)) = lane.course().bookmark(&source.name) else { continue };
-        let durable = lane.durable(&source.name);
+        let (durable, spent) = (lane.durable(&source.name), lane.spent());
         let lane = lane.course();
         outlets.push(Outlet {
             plan: lane.plan().clone(),
@@ -171,6 +171,7 @@ fn outlets(source: &SourceConfig, lanes: &mut [Lane], senders: &[Sender<Delivery
             resumes: bookmark.cursor.is_some(),
             lane: sender.clone(),
             durable,
+            spent,
         });
         all.push(bookmark);
     }

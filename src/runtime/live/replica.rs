@@ -12,7 +12,7 @@ use super::entry::{CLOSED, EDITION};
 use super::lane::LaneError;
 use super::ledger;
 use crate::engine::trace::Trace;
-use crate::engine::{Closed, Engine};
+use crate::engine::{Archived, Engine};
 use crate::findings::Names;
 use crate::journal::{self, Entry, Reader, Sequence};
 use crate::model::finding::Finding;
@@ -54,10 +54,12 @@ impl Beside for Shelf {
         Ok(())
     }
 
-    fn closed(&mut self, closed: &Closed<'_>, begun: usize) -> Result<(), LaneError> {
-        let identity = (closed.keys().next(), closed.identity.to_vec());
-        closed.keys().for_each(|key| self.by_key.entry(key).or_default().push(self.closed.len()));
-        self.closed.push(ClosedOne { identity, state: closed.state.to_vec(), begun });
+    fn closed(&mut self, closed: &Archived, begun: usize) -> Result<(), LaneError> {
+        for (_, closed) in closed.iter() {
+            let identity = (closed.keys().next(), closed.identity.to_vec());
+            closed.keys().for_each(|key| self.by_key.entry(key).or_default().push(self.closed.len()));
+            self.closed.push(ClosedOne { identity, state: closed.state.to_vec(), begun });
+        }
         Ok(())
     }
 
@@ -74,7 +76,7 @@ impl Beside for Shelf {
             }
         }
         let lookup = self.reader.lookup(key, Some(CLOSED));
-        recalled.extend(ledger::recall(lookup, book, &mut known, |entry| entry.sequence < self.from)?);
+        recalled.extend(ledger::recall((lookup, key), book, &mut known, |entry| entry.sequence < self.from)?);
         Ok(recalled)
     }
 }

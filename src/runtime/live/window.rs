@@ -22,7 +22,7 @@ use crate::runtime::driver::Driver;
 use crate::runtime::recording::PartNames;
 use crate::runtime::report::{Problem, Sample, SourceReport};
 use crate::sources::live::Start;
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use crossbeam_channel::{RecvTimeoutError, bounded, never};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -124,8 +124,16 @@ pub fn watch(
         for source in &sources {
             let Some(id) = plan.source_named(&source.name) else { continue };
             let (clocks, status) = (Clock::all(plan, id, |_| None), Arc::<SourceStatus>::default());
-            let (plan, lane, durable) = (plan.clone(), lane.clone(), Arc::default());
-            let outlet = Outlet { plan, source: id, parts: 0, clocks: clocks.clone(), resumes: false, lane, durable };
+            let outlet = Outlet {
+                plan: plan.clone(),
+                source: id,
+                parts: 0,
+                clocks: clocks.clone(),
+                resumes: false,
+                lane: lane.clone(),
+                durable: Arc::default(),
+                spent: never(),
+            };
             let (stop, own) = (stopped.clone(), status.clone());
             let mut desk = Desk::new(source, config.clock_skew, &Bookmark::default(), vec![outlet], stop, own.clone());
             let thread = scope.spawn(move || {
