@@ -1,9 +1,9 @@
 //! The journal alone: what an observation costs to keep, how fast a lane comes back, what a lookup takes.
 //!
-//! `cargo bench --bench journal -- [OBSERVATIONS=4000000] [AN_ENTRY=300] [FOLDER]` appends entries of so many
-//! observations of 60 to 100 bytes, each with one key or two, and commits them in groups. Without a folder a
-//! temporary one is taken; its disk is what the syncs wait for, and a folder in memory (/dev/shm) shows the
-//! journal's own work.
+//! `cargo bench --bench journal -- [OBSERVATIONS=4000000] [AN_ENTRY=300] [FOLDER]` packs so many observations, each with one
+//! key or two, into each entry, appends it with the transactions that have closed (one for every four observations), as a
+//! lane does, and commits in groups. Without a folder a temporary one is taken; its disk is what the syncs wait for, and a
+//! folder in memory (/dev/shm) shows the journal's own work.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -12,6 +12,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use throughline::journal::{Commit, Journal, Options, Reader, Sequence, Synced};
+use throughline::model::key;
+use throughline::model::observation::{self, Dedupe, Position};
+use throughline::model::time::Time;
+use throughline::model::value::Value;
 
 /// Entries that are committed together where the disk is the bottleneck.
 const ENTRIES_A_GROUP: u64 = 4;
@@ -31,26 +35,62 @@ fn cpu_seconds() -> f64 {
     stat.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
 
-/// The keys and the bytes of one entry, made beforehand so that only the journal is measured.
+/// What a source delivers and what closes meanwhile, made beforehand so that only the journal is measured.
 struct Batch {
-    keys: Vec<u64>,
-    payload: Vec<u8>,
+    observations: observation::Batch,
+    /// The closed transactions' states, and all their keys.
+    closed: Vec<u8>,
+    closed_keys: Vec<u64>,
+}
+
+/// Bytes of a closed transaction of four observations.
+const CLOSED_BYTES: usize = 130;
+
+fn order(number: u64) -> String {
+    format!("o-{:016x}", mix(number))
 }
 
 /// Observations of four steps of an order; every other one names a payment as well.
 fn batches(count: u64, observations: u64) -> Vec<Batch> {
     let batch = |number: u64| {
-        let mut batch = Batch { keys: Vec::new(), payload: Vec::new() };
+        let mut batch = observation::Batch::default();
+        let (mut closed, mut closed_keys) = (Vec::new(), Vec::new());
         for at in number * observations..(number + 1) * observations {
-            let order = at / 4;
-            batch.keys.push(mix(order));
-            batch.keys.extend(at.is_multiple_of(2).then(|| mix(order ^ 1 << 50)));
-            let length = batch.payload.len() + 60 + (mix(at) % 41) as usize;
-            batch.payload.resize(length, at as u8);
+            let position = Position { part: 0, offset: at, element: 0 };
+            let mut draft =
+                batch.begin(0, (at % 4) as u16, Time(1_768_000_000_000_000_000 + at as i64 * 2_500_000), position);
+            draft.key(0, &order(at / 4));
+            if at.is_multiple_of(2) {
+                draft.key(1, &order(at / 4 ^ 1 << 50));
+            }
+            draft.body(Dedupe::Position);
+            draft.field(&Value::Int((mix(at) % 100_000) as i64));
+            draft.finish();
+            if at % 4 == 3 {
+                closed.resize(closed.len() + CLOSED_BYTES, at as u8);
+                closed_keys.extend([mix(at), mix(at + 1)]);
+            }
         }
-        batch
+        Batch { observations: batch, closed, closed_keys }
     };
     (0..count).map(batch).collect()
+}
+
+impl Batch {
+    /// Appends it as a lane does.
+    fn append(&self, journal: &mut Journal, keys: &mut Vec<u64>, payload: &mut Vec<u8>) -> Sequence {
+        payload.clear();
+        self.observations.encode(payload);
+        keys.clear();
+        keys.extend(self.observations.all_keys().iter().map(|key| key.hash));
+        keys.sort_unstable();
+        keys.dedup();
+        let sequence = journal.append(0, keys, payload).expect("room in the buffer");
+        if !self.closed.is_empty() {
+            journal.append(1, &self.closed_keys, &self.closed).expect("room in the buffer");
+        }
+        sequence
+    }
 }
 
 fn open(folder: &Path) -> Journal {
@@ -68,10 +108,10 @@ fn size(folder: &Path, ending: &str) -> u64 {
 /// Appends and commits in place: the CPU that an observation takes, whatever the disk does meanwhile.
 fn in_place(folder: &Path, options: Options, batches: &[Batch], entries: u64, observations: u64, a_group: u64) {
     let (mut journal, _) = Journal::open(folder, options, 0).expect("a folder of its own");
+    let (mut keys, mut payload) = (Vec::new(), Vec::new());
     let (begun, cpu) = (Instant::now(), cpu_seconds());
     for number in 0..entries {
-        let batch = &batches[(number % batches.len() as u64) as usize];
-        journal.append(0, &batch.keys, &batch.payload).expect("room in the buffer");
+        batches[(number % batches.len() as u64) as usize].append(&mut journal, &mut keys, &mut payload);
         if (number + 1) % a_group == 0 {
             journal.commit(0).expect("room on the disk");
         }
@@ -100,11 +140,11 @@ fn overlapped(folder: &Path, batches: &[Batch], observations: u64, a_second: u64
     let pause = Duration::from_secs_f64(observations as f64 / a_second as f64);
     let (begun, mut longest, mut behind) = (Instant::now(), Duration::ZERO, Duration::ZERO);
     let mut appended_at = std::collections::VecDeque::new();
+    let (mut keys, mut payload) = (Vec::new(), Vec::new());
     for number in 0..(3 * a_second / observations) as u32 {
         thread::sleep((begun + pause * number).saturating_duration_since(Instant::now()));
         let start = Instant::now();
-        let batch = &batches[number as usize % batches.len()];
-        let sequence = journal.append(0, &batch.keys, &batch.payload).expect("room in the buffer");
+        let sequence = batches[number as usize % batches.len()].append(&mut journal, &mut keys, &mut payload);
         appended_at.push_back((sequence, start));
         for done in from_disk.try_iter() {
             let durable = journal.end_commit(done).expect("room on the disk");
@@ -130,26 +170,34 @@ fn overlapped(folder: &Path, batches: &[Batch], observations: u64, a_second: u64
 /// The same bytes in the same groups, written and synced without a journal: what nobody can save.
 fn plain(path: &Path, batches: &[Batch], entries: u64, observations: u64, a_group: u64) {
     let mut file = std::fs::File::create(path).expect("a folder of its own");
-    let mut group = Vec::new();
-    let cpu = cpu_seconds();
+    let (mut group, mut payload) = (Vec::new(), Vec::new());
+    let mut cpu = 0.0;
     for number in 0..entries {
         let batch = &batches[(number % batches.len() as u64) as usize];
-        group.extend_from_slice(&batch.payload);
-        group.resize(group.len() + batch.keys.len() * 8, 0);
+        payload.clear();
+        batch.observations.encode(&mut payload);
+        let keys = batch.observations.all_keys().len() + batch.closed_keys.len();
+        let begun = cpu_seconds();
+        group.extend_from_slice(&payload);
+        group.extend_from_slice(&batch.closed);
+        group.resize(group.len() + keys * 8, 0);
         if (number + 1) % a_group == 0 {
             file.write_all(&group).and_then(|()| file.sync_data()).expect("room on the disk");
             group.clear();
         }
+        cpu += cpu_seconds() - begun;
     }
     let total = (entries * observations) as f64;
-    println!("  the same bytes, only written and synced: {:.3} µs CPU each", (cpu_seconds() - cpu) * 1e6 / total);
+    println!("  the same bytes, only written and synced: {:.3} µs CPU each", cpu * 1e6 / total);
 }
 
 fn lookups(reader: &Reader, orders: u64) {
     for (who, kind) in [("keys that nothing of the kind has", Some(9)), ("keys, all their entries read", None)] {
-        let (begun, cpu, mut found) = (Instant::now(), cpu_seconds(), 0);
+        let (begun, cpu, mut found, mut packed) = (Instant::now(), cpu_seconds(), 0, Vec::new());
         for number in 0..LOOKUPS {
-            let mut lookup = reader.lookup(mix(mix(number) % orders), kind);
+            packed.clear();
+            key::pack(&order(mix(number) % orders), &mut packed);
+            let mut lookup = reader.lookup(key::hash(0, 0, &packed), kind);
             while lookup.next().expect("sound entries").is_some() {
                 found += 1;
             }
