@@ -74,7 +74,7 @@ pub struct Claims {
 
 #[derive(Debug)]
 struct Hole {
-    /// Where it begins, by each clock; `None` before the watch has begun.
+    /// Where it begins, by each clock; `None` before the watch has begun, which the first proof shows.
     from: Vec<Option<Time>>,
     told: bool,
     /// The source said nothing for too long: only a record ends it.
@@ -172,20 +172,31 @@ impl Claims {
     /// Tells what has changed since the last time: holes before the progress that they spoil.
     pub fn report(&mut self, out: &mut Vec<Input>) {
         let reached = self.reached();
+        if let Some(reached) = reached {
+            self.begin(reached, out);
+        }
         self.tell_hole(out);
         let Some(reached) = reached else { return };
-        for (index, clock) in self.clocks.iter_mut().enumerate() {
-            if clock.progress.is_none() {
-                out.push(Input::Begins { source: clock.source, at: begins(clock, &self.pace, reached, self.oldest) });
-                for &(from, to) in &self.pace.gaps {
-                    let more = if index == 0 { Span::ZERO } else { clock.lateness };
-                    out.push(Input::Gap { source: clock.source, from: from - more, to: Some(to + more) });
-                }
-            }
+        for clock in &mut self.clocks {
             let to = reached - clock.lateness;
             if clock.progress.is_none_or(|progress| progress < to) {
                 clock.progress = Some(to);
                 out.push(Input::Progress { source: clock.source, to });
+            }
+        }
+    }
+
+    /// With the first proof it is known from where on a clock's source is covered, and which holes were in it.
+    fn begin(&mut self, reached: Time, out: &mut Vec<Input>) {
+        for (index, clock) in self.clocks.iter().enumerate().filter(|(_, clock)| clock.progress.is_none()) {
+            let at = begins(clock, &self.pace, reached, self.oldest);
+            out.push(Input::Begins { source: clock.source, at });
+            for &(from, to) in &self.pace.gaps {
+                let more = if index == 0 { Span::ZERO } else { clock.lateness };
+                out.push(Input::Gap { source: clock.source, from: from - more, to: Some(to + more) });
+            }
+            if let Some(hole) = self.hole.as_mut().filter(|_| self.pace.start != Start::Latest) {
+                hole.from[index].get_or_insert(at);
             }
         }
     }
@@ -208,11 +219,11 @@ impl Claims {
     fn tell_hole(&mut self, out: &mut Vec<Input>) {
         let Some(hole) = &mut self.hole else { return };
         let is_over = hole.is_over();
-        if hole.told && !is_over {
+        if self.proof.is_none() && hole.from.contains(&None) || hole.told && !is_over {
             return;
         }
         for (clock, from) in self.clocks.iter().zip(&hole.from) {
-            // What was lost before the watch began is unknown anyway.
+            // Of a watch that begins with its first proof, what was lost before is unknown anyway.
             let Some(from) = *from else { continue };
             let to = hole.end.filter(|_| is_over).map(|end| (end + clock.lateness).max(from));
             out.push(Input::Gap { source: clock.source, from, to });
@@ -265,7 +276,7 @@ mod tests {
         claims.record(0, Time(9));
         assert_eq!(told(&mut claims), "", "a record proves nothing");
         claims.caught_up(Time(10));
-        assert_eq!(told(&mut claims), "0 begins 12, 0 to 5, 1 begins 12, 1 to 3");
+        assert_eq!(told(&mut claims), "0 begins 12, 1 begins 12, 0 to 5, 1 to 3");
         claims.caught_up(Time(10));
         assert_eq!(told(&mut claims), "", "nothing new");
         claims.caught_up(Time(20));
@@ -280,7 +291,22 @@ mod tests {
         let mut claims = claims(Start::Beginning);
         [Time(6), Time(3), Time(8)].into_iter().for_each(|time| claims.record(0, time));
         claims.caught_up(Time(20));
-        assert_eq!(told(&mut claims), "0 begins 8, 0 to 15, 1 begins 10, 1 to 13");
+        assert_eq!(told(&mut claims), "0 begins 8, 1 begins 10, 0 to 15, 1 to 13");
+    }
+
+    #[test]
+    fn a_hole_in_a_past_that_was_recorded_is_told_when_it_is_known_where_that_begins() {
+        let mut claims = claims(Start::Beginning);
+        claims.hole_in(0);
+        claims.record(0, Time(6));
+        assert_eq!(told(&mut claims), "", "nothing is proven yet");
+        claims.record(0, Time(9));
+        claims.hole_in(0);
+        claims.record(0, Time(12));
+        claims.caught_up(Time(20));
+        assert_eq!(told(&mut claims), "0 begins 11, 1 begins 13, 0 gap 11‥17, 1 gap 13‥19, 0 to 15, 1 to 13");
+        claims.caught_up(Time(30));
+        assert_eq!(told(&mut claims), "0 to 25, 1 to 23");
     }
 
     #[test]
@@ -352,6 +378,6 @@ mod tests {
         let pace = Pace { gaps: vec![(Time(50), Time(60))], ..Pace::default() };
         let mut claims = Claims::new(vec![clock(0, 5), clock(1, 7)], pace);
         claims.caught_up(Time(10));
-        assert_eq!(told(&mut claims), "0 begins 10, 0 gap 50‥60, 0 to 5, 1 begins 10, 1 gap 43‥67, 1 to 3");
+        assert_eq!(told(&mut claims), "0 begins 10, 0 gap 50‥60, 1 begins 10, 1 gap 43‥67, 0 to 5, 1 to 3");
     }
 }
