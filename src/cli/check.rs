@@ -52,41 +52,49 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if let Some(count) = args.sample {
         out.push_str(&sample::tell(&project, count as usize)?);
     }
-    let unfit = args.connect && connect(&project, &mut out);
-    if !unfit {
-        let _ = writeln!(out, "{GOOD}good{GOOD:#}: {}", size(&project.plan));
-    }
     super::print(&out)?;
-    Ok(if unfit { Exit::Unknown } else { Exit::Good })
+    let unfit = if args.connect { connect(&project)? } else { 0 };
+    let end = match unfit {
+        0 => format!("{GOOD}good{GOOD:#}: {}\n", size(&project.plan)),
+        1 => format!("{ERROR}error{ERROR:#}: 1 source cannot be followed as it is\n"),
+        n => format!("{ERROR}error{ERROR:#}: {n} sources cannot be followed as they are\n"),
+    };
+    super::print(&end)?;
+    Ok(if unfit > 0 { Exit::Unknown } else { Exit::Good })
 }
 
-/// Looks at each system; whether one of them cannot be read as the configuration says.
-fn connect(project: &Project, out: &mut String) -> bool {
-    let mut unfit = false;
+/// Looks at each system, and tells of one before it turns to the next, since each takes its time; how many cannot be read as
+/// the configuration says.
+fn connect(project: &Project) -> anyhow::Result<usize> {
+    let mut unfit = 0;
     let read = |source: &&SourceConfig| project.plan.source_named(&source.name).is_some();
     for source in project.config.sources.iter().filter(read) {
-        let _ = writeln!(out, "{DIM}source{DIM:#} {BOLD}{}{BOLD:#}", source.name);
-        let mut remarks = live::examine(source, project.config.clock_skew).unwrap_or_default();
-        let reachable = remarks.iter().all(|remark| remark.weight != Weight::Error);
-        let mut records = String::new();
-        if reachable {
-            match sample::tell_one(project, source, LOOKED_AT) {
-                Ok(told) => records = told,
-                Err(error) => remarks.push(Remark::error(format!("{error:#}"))),
-            }
+        super::print(&format!("{DIM}source{DIM:#} {BOLD}{}{BOLD:#}\n", source.name))?;
+        let remarks = live::examine(source, project.config.clock_skew).unwrap_or_default();
+        let mut good = remarks.iter().all(|remark| remark.weight != Weight::Error);
+        super::print(&told(&remarks))?;
+        if good {
+            let records = sample::tell_one(project, source, LOOKED_AT);
+            good = records.is_ok();
+            super::print(&records.unwrap_or_else(|error| told(&[Remark::error(format!("{error:#}"))])))?;
         }
-        for Remark { weight, text } in remarks {
-            let (style, word) = match weight {
-                Weight::Good => (GOOD, "good   "),
-                Weight::Warning => (WARNING, "warning"),
-                Weight::Error => (ERROR, "error  "),
-            };
-            unfit |= weight == Weight::Error;
-            let _ = writeln!(out, "  {style}{word}{style:#}  {text}");
-        }
-        let _ = writeln!(out, "{records}");
+        super::print("\n")?;
+        unfit += usize::from(!good);
     }
-    unfit
+    Ok(unfit)
+}
+
+fn told(remarks: &[Remark]) -> String {
+    let mut out = String::new();
+    for Remark { weight, text } in remarks {
+        let (style, word) = match weight {
+            Weight::Good => (GOOD, "good   "),
+            Weight::Warning => (WARNING, "warning"),
+            Weight::Error => (ERROR, "error  "),
+        };
+        let _ = writeln!(out, "  {style}{word}{style:#}  {text}");
+    }
+    out
 }
 
 fn size(plan: &Plan) -> String {

@@ -38,6 +38,10 @@ pub fn read(path: &Path) -> Read {
     // While a source is wrong, hardly any warning about its steps can be trusted.
     let sure = config.is_some();
     diagnostics.extend(of_flows.into_iter().filter(|d| sure || d.severity == Severity::Error));
+    if let Some(config) = &config {
+        let streams: Vec<_> = config.sources.iter().map(SourceConfig::streams).collect();
+        diagnostics.extend(flow::unknown_streams(&documents, &streams));
+    }
     let errors = diagnostics.iter().any(|d| d.severity == Severity::Error);
     let project = match (config, plan) {
         (Some(config), Some(plan)) if !errors => Some(Project { config, plan: Arc::new(plan), documents }),

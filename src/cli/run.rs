@@ -53,8 +53,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Wrong);
     };
     project::runnable(&project.config)?;
-    // What the client of RabbitMQ says of a lost connection, its source says with the way out.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,lapin=off"));
+    // What clients say of a lost connection, their sources say with the way out.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,lapin=off,sqlx=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(anstream::stderr).with_target(false).init();
     fs::create_dir_all(args.data.join(live::JOURNAL))
         .with_context(|| format!("the folder {} cannot be made", args.data.display()))?;

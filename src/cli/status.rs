@@ -104,7 +104,7 @@ fn tell(state: &DaemonState) -> String {
         (Phase::Running, false) => (ERROR, "not ready"),
     };
     let _ = writeln!(out, "{style}{word}{style:#}  {}  {DIM}since {}{DIM:#}", state.config, seconds(&state.started_at));
-    state.not_ready.iter().for_each(|why| _ = writeln!(out, "  {}", Shown(why)));
+    state.not_ready.iter().for_each(|why| _ = writeln!(out, "  {}", whole(why)));
     out.push('\n');
     out.push_str(&sources(&state.sources));
     for source in &state.sources {
@@ -120,7 +120,8 @@ fn tell(state: &DaemonState) -> String {
 
 fn sources(sources: &[SourceEntry]) -> String {
     let mut table = Table::left();
-    let heading = ["source", "state", "progress", "lag", "records", "rate", "gaps", "undecodable", "beyond lateness"];
+    let heading =
+        ["source", "state", "progress", "lag", "records", "matched", "rate", "gaps", "undecodable", "beyond lateness"];
     table.row(heading.map(|cell| (cell.to_owned(), DIM)));
     for source in sources {
         let plain = Style::new();
@@ -138,6 +139,7 @@ fn sources(sources: &[SourceEntry]) -> String {
             (source.progress.as_deref().map_or("–".to_owned(), seconds), plain),
             (source.lag_ms.map_or("–".to_owned(), |lag| Span(round(lag) * 1_000_000).to_string()), plain),
             (thousands(source.records), plain),
+            (thousands(source.matched), plain),
             (format!("{}/s", source.rate), plain),
             noticed(source.gaps),
             noticed(undecodable),
@@ -160,7 +162,9 @@ fn troubles(source: &SourceEntry, out: &mut String) {
     if let Some(error) = &source.last_error {
         let at = source.last_error_at.as_deref().map(seconds).unwrap_or_default();
         let over = if source.trouble.is_some() { "" } else { ", over" };
-        let _ = write!(out, "  {BOLD}{name}{BOLD:#}: {WARNING}last error{WARNING:#} {DIM}at {at}{over}{DIM:#} {error}");
+        let error = whole(error);
+        let _ =
+            write!(out, "  {BOLD}{name}{BOLD:#}: {WARNING}last error{WARNING:#} {DIM}at {at}{over}{DIM:#}: {error}");
         match &source.next_try_at {
             Some(next) => _ = writeln!(out, "; next try at {}", seconds(next)),
             None => out.push('\n'),
@@ -168,7 +172,7 @@ fn troubles(source: &SourceEntry, out: &mut String) {
     }
     if let Some(gap) = &source.last_gap {
         let to = gap.to.as_deref().map_or("now".to_owned(), seconds);
-        let why = gap.why.as_deref().map(|why| format!(": {}", Shown(why))).unwrap_or_default();
+        let why = gap.why.as_deref().map(|why| format!(": {}", whole(why))).unwrap_or_default();
         let from = seconds(&gap.from);
         let _ = writeln!(out, "  {BOLD}{name}{BOLD:#}: {WARNING}last gap{WARNING:#} {from} to {to}{why}");
     }
@@ -187,13 +191,12 @@ fn lanes(lanes: &[LaneEntry]) -> String {
     let mut below = String::new();
     for lane in lanes {
         let plain = Style::new();
-        let undecided: u64 = lane.undecided.values().sum();
         table.row([
             (lane.flow.clone(), BOLD),
             (thousands(lane.open), plain),
             (thousands(lane.consistent), plain),
             (thousands(lane.inconsistent), plain),
-            (thousands(undecided), plain),
+            (undecided(lane), plain),
             (size(lane.journal_bytes), plain),
         ]);
         for (limit, count) in &lane.limits {
@@ -209,6 +212,18 @@ fn lanes(lanes: &[LaneEntry]) -> String {
             .for_each(|trouble| _ = writeln!(below, "  {BOLD}{}{BOLD:#}: {ERROR}{trouble}{ERROR:#}", lane.flow));
     }
     table.lines(0) + &below
+}
+
+/// How many are undecided, and why.
+fn undecided(lane: &LaneEntry) -> String {
+    let all = thousands(lane.undecided.values().sum());
+    let by: Vec<_> = lane.undecided.iter().map(|(reason, count)| format!("{} {reason}", thousands(*count))).collect();
+    if by.is_empty() { all } else { format!("{all} ({})", by.join(", ")) }
+}
+
+/// A sentence of ours, in which a message of another system may stand: all of it, without control characters.
+fn whole(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Bytes as people read them.
@@ -254,7 +269,7 @@ fn tell_webhook(webhook: &WebhookEntry, out: &mut String) {
         let at = webhook.last_error_at.as_deref().map(seconds).unwrap_or_default();
         let next =
             webhook.next_try_at.as_deref().map(|at| format!("; next try at {}", seconds(at))).unwrap_or_default();
-        let _ = writeln!(out, "  {WARNING}last error{WARNING:#} {DIM}at {at}{DIM:#} {error}{next}");
+        let _ = writeln!(out, "  {WARNING}last error{WARNING:#} {DIM}at {at}{DIM:#}: {error}{next}");
     }
 }
 

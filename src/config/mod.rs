@@ -30,10 +30,10 @@ mod variables;
 
 pub use load::{Loaded, Outline, load};
 
-use crate::flow::SourceInfo;
 use crate::flow::dialect::Dialect;
 use crate::flow::format::{Decoding, Format, Lateness, Pacing};
 use crate::flow::plan::{Carries, Clock};
+use crate::flow::{SourceInfo, Streams};
 use crate::model::time::{Span, Time};
 use crate::sources::file::Framing;
 use crate::sources::kafka::Options as KafkaOptions;
@@ -128,6 +128,31 @@ impl Tap {
 }
 
 impl SourceConfig {
+    /// What may stand behind its name in `from`, where the configuration says all of it.
+    pub fn streams(&self) -> Streams {
+        fn all<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Vec<String>> {
+            Some(names.into_iter().map(str::to_owned).collect())
+        }
+        let names = match &self.tap {
+            // Which table or exchange a record is of stands in the record.
+            _ if matches!(self.decoding.format, Format::Dialect(_)) => None,
+            Tap::Kafka(options) if options.patterns.is_empty() => all(options.topics.iter().map(String::as_str)),
+            Tap::Postgres(options) => all(options.tables.iter().map(|table| table.name.as_str())),
+            Tap::MySql(options) => all(options.tables.iter().map(|table| table.name.as_str())),
+            Tap::Sqlite(options) => all(options.tables.iter().map(|table| table.name.as_str())),
+            Tap::Changes(options) => all(options.tables.iter().map(|table| table.name.as_str())),
+            Tap::MySqlChanges(options) => all(options.tables.iter().map(|table| table.name.as_str())),
+            Tap::Rabbitmq(options) => all(options.taps.iter().map(|tap| tap.name.as_str())),
+            Tap::Redis(options) => {
+                let patterns = options.keys.iter().chain(&options.channels).map(|pattern| pattern.name.as_str());
+                all(patterns.chain(options.streams.iter().map(String::as_str)))
+            }
+            Tap::Otlp(_) => all(["traces", "logs"]),
+            Tap::File { .. } | Tap::Kafka(_) | Tap::HttpEvents(_) => None,
+        };
+        Streams { source: self.name.clone(), names }
+    }
+
     /// How a file of it becomes records.
     pub fn framing(&self) -> Framing {
         match self.decoding.format {

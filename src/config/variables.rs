@@ -7,24 +7,28 @@ use crate::flow::yaml::Node;
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Puts the variables' values into every single value below `node`. A variable that is not set and has
-/// no default is a mistake.
+/// no default is a mistake, and its value is refused: what stands there otherwise nobody knows.
 pub fn substitute(node: &mut Node, environment: &Environment<'_>, diagnostics: &Diagnostics<'_>) {
     node.rewrite(&mut |scalar, place| {
-        if scalar.text.contains("${") {
-            scalar.text = expand(&scalar.text, place, environment, diagnostics);
+        if !scalar.text.contains("${") {
+            return true;
         }
+        let expanded = expand(&scalar.text, place, environment, diagnostics);
+        let good = expanded.is_some();
+        scalar.text = expanded.unwrap_or_default();
+        good
     });
 }
 
-fn expand(text: &str, place: Place, environment: &Environment<'_>, diagnostics: &Diagnostics<'_>) -> String {
+fn expand(text: &str, place: Place, environment: &Environment<'_>, diagnostics: &Diagnostics<'_>) -> Option<String> {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    let (mut rest, mut good) = (text, true);
     while let Some(at) = rest.find("${") {
         out.push_str(&rest[..at]);
         let reference = &rest[at..];
         let Some(end) = reference.find('}') else {
             report_malformed(reference, place, diagnostics);
-            return out;
+            return None;
         };
         let (reference, after) = reference.split_at(end + 1);
         rest = after;
@@ -35,12 +39,14 @@ fn expand(text: &str, place: Place, environment: &Environment<'_>, diagnostics: 
         };
         if !is_name(name) {
             report_malformed(reference, place, diagnostics);
+            good = false;
             continue;
         }
         // As in a shell, `:-` also stands in for a variable that is set to nothing.
         match environment(name).filter(|value| default.is_none() || !value.is_empty()).or(default.map(str::to_owned)) {
             Some(value) => out.push_str(&value),
             None => {
+                good = false;
                 let message = format!("the environment has no variable `{name}`");
                 Problem::error("missing-variable", part(reference, place, diagnostics), message)
                     .help(format!("set it, or give a default: ${{{name}:-…}}"))
@@ -49,7 +55,7 @@ fn expand(text: &str, place: Place, environment: &Environment<'_>, diagnostics: 
         }
     }
     out.push_str(rest);
-    out
+    good.then_some(out)
 }
 
 fn is_name(name: &str) -> bool {
@@ -69,5 +75,19 @@ fn part(text: &str, whole: Place, diagnostics: &Diagnostics<'_>) -> Place {
     match diagnostics.text(whole).find(text) {
         Some(at) => Place { start: whole.start + at, end: whole.start + at + text.len(), ..whole },
         None => whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load::fixture::loaded;
+
+    #[test]
+    fn a_variable_that_is_not_set_is_one_mistake() {
+        let text = "flows: order.yaml\nsources:\n  shop: {type: postgres, url: \"${SHOP}\", tables: {orders: {}}}\n";
+        let (config, told) = loaded(text, &[]);
+        assert!(config.is_none());
+        assert_eq!(told.matches("error[").count(), 1, "{told}");
+        assert!(told.contains("error[missing-variable]: the environment has no variable `SHOP`"), "{told}");
     }
 }

@@ -27,6 +27,7 @@ pub mod plan;
 pub mod ranks;
 mod schema;
 mod steps;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod traps;
@@ -35,3 +36,4 @@ pub mod yaml;
 
 pub use compile::{SourceInfo, compile, name_of};
 pub use schema::schema;
+pub use streams::{Streams, unknown_streams};

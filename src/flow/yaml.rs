@@ -98,12 +98,16 @@ impl Node {
         }
     }
 
-    /// Lets `change` rewrite every single value in it, names excepted.
-    pub fn rewrite(&mut self, change: &mut dyn FnMut(&mut Scalar, Place)) {
+    /// Lets `change` rewrite every single value in it, names excepted. One of which it says `false` is refused.
+    pub fn rewrite(&mut self, change: &mut dyn FnMut(&mut Scalar, Place) -> bool) {
         match &mut self.content {
             Content::Map(entries) => entries.iter_mut().for_each(|entry| entry.value.rewrite(change)),
             Content::List(items) => items.iter_mut().for_each(|item| item.rewrite(change)),
-            Content::Scalar(scalar) => change(scalar, self.place),
+            Content::Scalar(scalar) => {
+                if !change(scalar, self.place) {
+                    self.content = Content::Refused;
+                }
+            }
             Content::Refused => {}
         }
     }

@@ -146,7 +146,7 @@ impl Add for Span {
 }
 
 impl fmt::Display for Span {
-    /// As [`Span::parse`] reads it; what is finer than a millisecond is shown in nanoseconds.
+    /// As [`Span::parse`] reads it; what is finer than a millisecond is shown in microseconds or nanoseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0;
         if rest == 0 {
@@ -162,7 +162,11 @@ impl fmt::Display for Span {
                 rest %= nanos;
             }
         }
-        if rest > 0 { write!(f, "{rest}ns") } else { Ok(()) }
+        match rest {
+            0 => Ok(()),
+            rest if rest % 1_000 == 0 => write!(f, "{}us", rest / 1_000),
+            rest => write!(f, "{rest}ns"),
+        }
     }
 }
 
@@ -175,6 +179,8 @@ mod tests {
         for text in ["30s", "15m", "1h30m", "1d", "250ms", "1d12h", "2m500ms"] {
             assert_eq!(Span::parse(text).unwrap().to_string(), text);
         }
+        assert_eq!(Span(4_627_000).to_string(), "4ms627us");
+        assert_eq!(Span(4_627_001).to_string(), "4ms627001ns");
         assert_eq!(Span::parse("1w").unwrap(), Span::parse("7d").unwrap());
         for text in ["", "5", "m", "1m1h", "1h1h", "1.5h", "-1s", "1 h", "1x", "99999999999y"] {
             assert!(Span::parse(text).is_err(), "{text}");
