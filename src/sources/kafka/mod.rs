@@ -20,6 +20,7 @@
 //!   the source then finds out whether retention was faster, the end was lost, or the topic is another one.
 
 mod cursor;
+mod examine;
 mod message;
 mod native;
 mod options;
@@ -36,6 +37,7 @@ pub use registry::{Encoding, Registry};
 
 use crate::model::time::Time;
 use crate::sources::live::{Failure, Intake, Source, Stopped};
+use crate::sources::remark::Remark;
 use native::Connection;
 use reading::Reading;
 use rounds::Rounds;
@@ -74,6 +76,10 @@ impl Source for Kafka {
             Err(Halt::Failed(failure)) => Err(failure),
             Ok(()) | Err(Halt::Stopped) => Ok(()),
         }
+    }
+
+    fn examine(&mut self) -> Option<Vec<Remark>> {
+        Some(examine::examine(&self.options))
     }
 }
 

@@ -201,3 +201,22 @@ fn a_cursor_is_read_as_it_was_written() {
         read.all[0].partitions.iter().map(|p| (p.number, (p.generation, p.position))).collect();
     assert_eq!(places, BTreeMap::from([(0, (1, Some(5))), (1, (3, None)), (2, (1, None))]));
 }
+
+#[test]
+fn a_look_tells_what_may_be_read_and_what_may_not() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("orders", 2, 1).unwrap();
+    let look = |options: Options| {
+        let remarks = Kafka::new(options).examine().unwrap();
+        remarks.into_iter().map(|remark| format!("{:?} {}", remark.weight, remark.text)).collect::<Vec<_>>()
+    };
+    let told = look(options(&cluster, Payload::Json));
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with("Good Kafka at ") && told[0].ends_with(" lets us in"), "{told:?}");
+    assert_eq!(told[1], "Good the topic `orders` can be read: 2 partitions");
+    assert!(told[2].starts_with("Good progress is proven"), "{told:?}");
+    let pattern = regex::Regex::new("^shop\\.").unwrap();
+    let told = look(Options { topics: Vec::new(), patterns: vec![pattern], ..options(&cluster, Payload::Json) });
+    assert!(told.iter().any(|remark| remark.starts_with("Warning no topic is called like `^shop\\.`")), "{told:?}");
+    drop(cluster);
+}
