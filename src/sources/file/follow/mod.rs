@@ -24,6 +24,7 @@
 mod bytes;
 mod cursor;
 mod document;
+mod examine;
 mod files;
 mod kin;
 mod look;
@@ -35,6 +36,7 @@ mod tests;
 use super::split::{Framing, Pieces};
 use crate::model::time::{Span, Time};
 use crate::sources::live::{Failure, Intake, Source, Start, Stopped};
+use crate::sources::remark::Remark;
 use files::Files;
 use std::time::Duration;
 
@@ -105,6 +107,10 @@ impl Source for Follow {
             Err(Halt::Failed(failure)) => Err(failure),
             Ok(()) | Err(Halt::Stopped) => Ok(()),
         }
+    }
+
+    fn examine(&mut self) -> Option<Vec<Remark>> {
+        Some(examine::examine(&self.options))
     }
 }
 
