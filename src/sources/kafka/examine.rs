@@ -66,9 +66,11 @@ fn tell(follower: &Follower<'_>, proven: bool, remarks: &mut Vec<Remark>) {
     if topics.len() > TOPICS_SHOWN_MAX {
         remarks.push(Remark::good(format!("and {} topics more", topics.len() - TOPICS_SHOWN_MAX)));
     }
+    // Where there is no topic at all, that is among the troubles.
     for pattern in &options.patterns {
-        if !topics.iter().any(|topic| pattern.is_match(&topic.name)) {
-            let text = format!("no topic is called like `{pattern}`, or none that the user may see: is the expression right?");
+        if !topics.is_empty() && !topics.iter().any(|topic| pattern.is_match(&topic.name)) {
+            let text =
+                format!("no topic is called like `{pattern}`, or none that the user may see: is the expression right?");
             remarks.push(Remark::warning(text));
         }
     }

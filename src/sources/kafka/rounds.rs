@@ -53,6 +53,8 @@ pub(super) struct Rounds {
     target: Option<Target>,
     answered: Instant,
     ever_answered: bool,
+    /// It is known whom to ask.
+    met: bool,
 }
 
 impl Rounds {
@@ -66,6 +68,7 @@ impl Rounds {
             target: None,
             answered: Instant::now(),
             ever_answered: false,
+            met: false,
         }
     }
 
@@ -187,7 +190,8 @@ impl Follower<'_> {
             self.rounds.blocked.push(why);
             return self.place();
         }
-        if !self.rounds.ever_answered && !self.connection.meet(&names[0], LIST_WAIT) {
+        self.rounds.met = self.rounds.met || self.connection.meet(&names[0], LIST_WAIT);
+        if !self.rounds.met {
             return Ok(());
         }
         self.connection.ask_topics(&names).map_err(Failure)?;

@@ -216,7 +216,10 @@ fn a_look_tells_what_may_be_read_and_what_may_not() {
     assert_eq!(told[1], "Good the topic `orders` can be read: 2 partitions");
     assert!(told[2].starts_with("Good progress is proven"), "{told:?}");
     let pattern = regex::Regex::new("^shop\\.").unwrap();
-    let told = look(Options { topics: Vec::new(), patterns: vec![pattern], ..options(&cluster, Payload::Json) });
+    let told =
+        look(Options { topics: Vec::new(), patterns: vec![pattern.clone()], ..options(&cluster, Payload::Json) });
+    assert!(told.iter().any(|remark| remark.starts_with("Error no topic matches ^shop\\.")), "{told:?}");
+    let told = look(Options { patterns: vec![pattern], ..options(&cluster, Payload::Json) });
     assert!(told.iter().any(|remark| remark.starts_with("Warning no topic is called like `^shop\\.`")), "{told:?}");
     drop(cluster);
 }

@@ -58,9 +58,13 @@ fn look(options: &Options, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
         let count = session.rows(&format!("SELECT count(*) FROM {}", quoted(&table.name)), &mut Alone)?;
         let count = count.first().map(|row| value(row, 0)).transpose()?.and_then(|count| count.key());
         let key = relation.key.join(", ");
-        remarks.push(Remark::good(format!("{}: {} rows, told apart by {key}", table.name, count.unwrap_or_default())));
+        let count = count.unwrap_or_default();
+        remarks.push(Remark::good(format!("{}: {count} rows, told apart by {key}", table.name)));
         if table.updated.is_some() {
-            remarks.push(narrows(&mut session, table, relation)?);
+            // How times are written shows in rows alone.
+            if count != "0" {
+                remarks.push(narrows(&mut session, table, relation)?);
+            }
             before.push((table, relation, rows(&mut session, table, relation)?));
         }
     }
