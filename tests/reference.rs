@@ -101,6 +101,11 @@ fn the_pages_on_databases_hold() {
 }
 
 #[test]
+fn the_page_on_log_files_holds() {
+    holds("docs/log-files.md");
+}
+
+#[test]
 fn the_readme_holds() {
     holds("README.md");
 }

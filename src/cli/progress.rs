@@ -23,9 +23,9 @@ impl Bar {
         if bar.position() == 0 {
             bar.set_style(style(progress.bytes_total.is_some()));
         }
+        bar.set_message(thousands(progress.records));
         bar.set_length(progress.bytes_total.unwrap_or(progress.bytes));
         bar.set_position(progress.bytes);
-        bar.set_message(thousands(progress.records));
     }
 }
 

@@ -4,7 +4,7 @@ use super::human::{ERROR, GOOD, WARNING};
 use super::table::{Table, thousands};
 use super::{Exit, project};
 use crate::config::outputs::{self, Listen};
-use crate::findings::sentence::{BOLD, DIM, Shown};
+use crate::findings::sentence::{BOLD, DIM, Shown, Whole};
 use crate::model::time::Span;
 use crate::runtime::live::state::{DaemonState, LaneEntry, Phase, SourceEntry, SourceKind, WebhookEntry};
 use anstyle::Style;
@@ -104,7 +104,7 @@ fn tell(state: &DaemonState) -> String {
         (Phase::Running, false) => (ERROR, "not ready"),
     };
     let _ = writeln!(out, "{style}{word}{style:#}  {}  {DIM}since {}{DIM:#}", state.config, seconds(&state.started_at));
-    state.not_ready.iter().for_each(|why| _ = writeln!(out, "  {}", whole(why)));
+    state.not_ready.iter().for_each(|why| _ = writeln!(out, "  {}", Whole(why)));
     out.push('\n');
     out.push_str(&sources(&state.sources));
     for source in &state.sources {
@@ -162,7 +162,7 @@ fn troubles(source: &SourceEntry, out: &mut String) {
     if let Some(error) = &source.last_error {
         let at = source.last_error_at.as_deref().map(seconds).unwrap_or_default();
         let over = if source.trouble.is_some() { "" } else { ", over" };
-        let error = whole(error);
+        let error = Whole(error);
         let _ =
             write!(out, "  {BOLD}{name}{BOLD:#}: {WARNING}last error{WARNING:#} {DIM}at {at}{over}{DIM:#}: {error}");
         match &source.next_try_at {
@@ -172,7 +172,7 @@ fn troubles(source: &SourceEntry, out: &mut String) {
     }
     if let Some(gap) = &source.last_gap {
         let to = gap.to.as_deref().map_or("now".to_owned(), seconds);
-        let why = gap.why.as_deref().map(|why| format!(": {}", whole(why))).unwrap_or_default();
+        let why = gap.why.as_deref().map(|why| format!(": {}", Whole(why))).unwrap_or_default();
         let from = seconds(&gap.from);
         let _ = writeln!(out, "  {BOLD}{name}{BOLD:#}: {WARNING}last gap{WARNING:#} {from} to {to}{why}");
     }
@@ -219,11 +219,6 @@ fn undecided(lane: &LaneEntry) -> String {
     let all = thousands(lane.undecided.values().sum());
     let by: Vec<_> = lane.undecided.iter().map(|(reason, count)| format!("{} {reason}", thousands(*count))).collect();
     if by.is_empty() { all } else { format!("{all} ({})", by.join(", ")) }
-}
-
-/// A sentence of ours, in which a message of another system may stand: all of it, without control characters.
-fn whole(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Bytes as people read them.

@@ -6,7 +6,7 @@ use super::table::Table;
 use crate::engine::trace::{Conclusion, Joined, Judged, Trace};
 use crate::findings::Names;
 use crate::findings::record::{EvidenceRecord, SeenRecord};
-use crate::findings::sentence::{BOLD, DIM, Shown};
+use crate::findings::sentence::{BOLD, DIM, Shown, Whole};
 use crate::flow::plan::Flow;
 use anstyle::Style;
 use std::fmt::Write;
@@ -45,7 +45,7 @@ fn observations(trace: &Trace, names: Names<'_>) -> String {
             (seen.time.0.to_string(), plain),
             (seen.step.to_owned(), BOLD),
             (seen.source.to_owned(), plain),
-            (seen.position, plain),
+            (Whole(&seen.position).to_string(), plain),
             (by, plain),
             (kept.join(" "), plain),
         ]);
@@ -69,7 +69,7 @@ fn conclude(conclusion: &Conclusion, flow: &Flow, flow_id: u16, names: Names<'_>
     let _ = writeln!(out, "{BOLD}{}{BOLD:#}{by}: {style}{verdict}{style:#}", check.name);
     let line = |out: &mut String, label: &str, text: &str| {
         if !text.is_empty() {
-            let _ = writeln!(out, "  {DIM}{label:8}{DIM:#}  {text}");
+            let _ = writeln!(out, "  {DIM}{label:8}{DIM:#}  {}", Whole(text));
         }
     };
     if conclusion.verdict == Judged::NotApplicable {

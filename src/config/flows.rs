@@ -58,6 +58,7 @@ pub(super) fn named(node: &Node, folder: &Path, config: &Path, diagnostics: &Dia
                 Problem::error("missing-file", text.place, format!("there is no file or folder {}", path.display()))
                     .help("paths are relative to the folder of the configuration")
                     .report(diagnostics);
+                continue;
             }
             files.push(path);
             continue;

@@ -36,13 +36,18 @@ impl fmt::Display for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let colour = colour(self.severity);
         let healed = if self.status == Status::Healed { ", healed" } else { "" };
-        let by = self.by.map(|by| format!(" by {by}")).unwrap_or_default();
+        let by = self.by.map(|by| format!(" by {}", Shown(by))).unwrap_or_default();
         writeln!(
             f,
             "{colour}{}{colour:#}  {}{healed}  {BOLD}{}{BOLD:#} / {BOLD}{}{BOLD:#}  {}{by}  {DIM}{}{DIM:#}",
-            self.severity, self.class, self.flow, self.check, self.key, self.id
+            self.severity,
+            self.class,
+            self.flow,
+            self.check,
+            Shown(self.key),
+            self.id
         )?;
-        writeln!(f, "  {}", self.summary)?;
+        writeln!(f, "  {}", Whole(self.summary))?;
         let by_when = match self.deadline {
             Some(Moment(at)) if at.is_finite() => format!("  (by {at})"),
             _ => String::new(),
@@ -97,7 +102,7 @@ pub struct Rest<'a>(pub &'a SeenRecord<'a>);
 
 impl fmt::Display for Rest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {}", self.0.time.0, self.0.position)?;
+        write!(f, "{}  {}", self.0.time.0, Whole(&self.0.position))?;
         for (at, (name, value)) in self.0.keep.0.iter().enumerate() {
             f.write_str(if at == 0 { "  " } else { " " })?;
             write!(f, "{name}={}", Shown(&value.display()))?;
@@ -119,6 +124,15 @@ impl fmt::Display for Shown<'_> {
             f.write_char(if c.is_control() { '\u{fffd}' } else { c })?;
         }
         if rest.next().is_some() { f.write_char('…') } else { Ok(()) }
+    }
+}
+
+/// A sentence of ours in which a record, or another system, has words: all of it, without control characters.
+pub struct Whole<'a>(pub &'a str);
+
+impl fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| f.write_char(if c.is_control() { '\u{fffd}' } else { c }))
     }
 }
 
@@ -180,5 +194,11 @@ mod tests {
     fn what_a_record_says_cannot_drive_the_terminal() {
         assert_eq!(Shown("a\u{1b}[31mb\n").to_string(), "a\u{fffd}[31mb\u{fffd}");
         assert_eq!(Shown(&"x".repeat(100)).to_string().chars().count(), 81);
+        let plan = sample::plan();
+        let evil = "o\u{1b}[31m";
+        let mut finding = sample::finding();
+        (finding.key, finding.summary) = (evil.into(), evil.into());
+        let shown = Record::of(&finding, sample::names(&plan)).to_string();
+        assert_eq!(shown.matches("o\u{fffd}[31m").count(), 2, "{shown:?}");
     }
 }
