@@ -1,6 +1,6 @@
 //! `throughline verify`: reads recordings to their end, or a window of live systems, and says what came out consistent.
 
-use super::human::{Detail, Story};
+use super::human::{Detail, Story, WARNING};
 use super::progress::Bar;
 use super::project::Project;
 use super::{Exit, files, interrupt, project, report};
@@ -153,6 +153,20 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
+/// Tables that the flows read, and whose rows nothing dates but the look that meets them.
+fn undated(project: &Project) -> Vec<String> {
+    let steps = || project.plan.flows.iter().flat_map(|flow| &flow.steps).filter(|step| step.time.is_none());
+    let mut found = Vec::new();
+    for source in &project.config.sources {
+        let read = |table: &&str| {
+            let reads = |select: Option<&str>| select.is_none_or(|select| select == *table);
+            steps().any(|step| step.reads == source.name && reads(step.select.as_deref()))
+        };
+        found.extend(source.undated_tables().filter(read).map(|table| format!("{}.{table}", source.name)));
+    }
+    found
+}
+
 impl Args {
     fn options(&self) -> VerifyOptions {
         VerifyOptions {
@@ -179,6 +193,12 @@ impl Args {
         super::project::runnable(&project.config)?;
         if self.complete {
             anyhow::bail!("`--complete` is for recordings: a live system goes on");
+        }
+        for table in undated(project) {
+            anstream::eprintln!(
+                "{WARNING}warning{WARNING:#}: no column of `{table}` says when something happened, so rows that were there before \
+                 are dated by the look that meets them, which is now: they may look late; name one (`columns: {{updated: …}}`)"
+            );
         }
         let until = self.until.unwrap_or_else(now) + self.settle.unwrap_or(Span::ZERO);
         let patience = Duration::from_nanos(u64::try_from(self.patience.0).unwrap_or(0));
@@ -261,5 +281,21 @@ mod tests {
         summary.vacuous.clear();
         assert_eq!(decide(&summary, true), Exit::Unknown, "two transactions are undecided");
         assert_eq!(decide(&summary, false), Exit::Good);
+    }
+
+    #[test]
+    fn tables_that_nothing_dates_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "throughline.yaml",
+            "flows: order.yaml\nsources:\n  shop:\n    type: sqlite\n    path: shop.db\n    tables:\n      orders: {columns: {updated: at}}\n      payments: {}\n      parcels: {}\n      unread: {}\n",
+        );
+        write(
+            "order.yaml",
+            "flow: order\nkey: id\nsteps:\n  placed: {from: shop.orders, key: {id: row.id}}\n  paid: {from: shop.payments, key: {id: row.id}}\n  sent: {from: shop.parcels, key: {id: row.id}, time: row.at}\nchecks:\n  paid: {after: placed, expect: paid, within: 1m}\n  sent: {after: paid, expect: sent, within: 1m}\n",
+        );
+        let project = project::load(&folder.path().join("throughline.yaml"), None).unwrap().unwrap();
+        assert_eq!(undated(&project), ["shop.payments"]);
     }
 }

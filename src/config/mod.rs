@@ -153,6 +153,18 @@ impl SourceConfig {
         Streams { source: self.name.clone(), names }
     }
 
+    /// Its polled tables of which no column says when something happened: their rows are dated by the look that meets them.
+    pub fn undated_tables(&self) -> impl Iterator<Item = &str> {
+        let tables = match &self.tap {
+            Tap::Postgres(options) => &options.tables[..],
+            Tap::MySql(options) => &options.tables[..],
+            Tap::Sqlite(options) => &options.tables[..],
+            _ => &[],
+        };
+        let undated = tables.iter().filter(|table| table.updated.is_none() && table.time.is_none());
+        undated.map(|table| table.name.as_str())
+    }
+
     /// How a file of it becomes records.
     pub fn framing(&self) -> Framing {
         match self.decoding.format {
