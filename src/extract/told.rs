@@ -37,6 +37,8 @@ pub enum Relay {
     Silent,
     /// It told a change, so long after it was made.
     Behind(Span),
+    /// It told what does not stand in the log at this place, such as a row of a snapshot.
+    Aside,
     /// It was alive at that time.
     Alive(Time),
 }

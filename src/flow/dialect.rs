@@ -167,6 +167,10 @@ impl Encoding {
             }
             "io.debezium.time.MicroTimestamp" => Encoding::Timestamp(Unit::Micro),
             "io.debezium.time.NanoTimestamp" => Encoding::Timestamp(Unit::Nano),
+            // Text already, with a Z behind it for a zone that the column does not have.
+            "io.debezium.time.IsoDate" => Encoding::Date,
+            "io.debezium.time.IsoTime" => Encoding::Time(Unit::Nano),
+            "io.debezium.time.IsoTimestamp" => Encoding::Timestamp(Unit::Nano),
             "io.debezium.data.Json" => Encoding::Json,
             _ => return None,
         })

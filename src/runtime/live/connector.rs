@@ -7,8 +7,9 @@
 //!
 //! So "caught up at T" is worth no more than what the connector has come to: the newest change that it told, in the order
 //! of the log that it reads; and, while it is quiet, its heartbeats. A heartbeat says that it is alive, and not that it has
-//! read everything: one that catches up sends them too. The first after a change is taken to lag as much as that change
-//! did; with the second in a row it is known to have had nothing to tell in between.
+//! read everything: one that catches up sends them too, many in a row, while it reads what others have written and nobody
+//! asked it to tell. So a heartbeat counts for as late as the connector may be: as late as its last change was told, or by
+//! as long as it has been silent since. That holds where it reads the log no slower than the log is written.
 
 use crate::extract::told::Relay;
 use crate::model::time::{Span, Time};
@@ -17,7 +18,9 @@ use crate::model::time::{Span, Time};
 #[derive(Debug, Default)]
 pub struct Connector {
     reached: Option<Time>,
-    /// By how much, when it was last heard of; `None` where nobody knows.
+    /// When it was last heard of, by its own clock.
+    heard: Option<Time>,
+    /// By how much it may lag; `None` before its first change, when nobody knows.
     lag: Option<Span>,
 }
 
@@ -26,11 +29,18 @@ impl Connector {
     pub fn record(&mut self, time: Option<Time>, relay: Relay) {
         let reached = match relay {
             Relay::Silent => time,
+            Relay::Aside => None,
             Relay::Behind(lag) => {
                 self.lag = Some(lag);
+                self.heard = self.heard.max(time.map(|time| time + lag));
                 time
             }
-            Relay::Alive(at) => self.lag.replace(Span::ZERO).map(|lag| at - lag),
+            Relay::Alive(at) => {
+                let silence = self.heard.map_or(Span::ZERO, |heard| at.since(heard));
+                self.heard = self.heard.max(Some(at));
+                self.lag = self.lag.map(|lag| lag.max(silence));
+                self.lag.map(|lag| at - lag)
+            }
         };
         self.reached = self.reached.max(reached);
     }
@@ -61,18 +71,36 @@ mod tests {
         connector.record(Some(at(10)), Relay::Behind(Span::seconds(1)));
         assert_eq!(connector.proven(at(100)), Some(at(10)), "it may be dead since");
         assert_eq!(connector.proven(at(5)), Some(at(5)));
-        connector.record(Some(at(8)), Relay::Behind(Span::seconds(90)));
-        connector.record(None, Relay::Alive(at(98)));
-        assert_eq!(connector.proven(at(100)), Some(at(10)), "it is alive, and 90 seconds behind");
-        connector.record(None, Relay::Alive(at(99)));
-        assert_eq!(connector.proven(at(100)), Some(at(99)), "it had nothing to tell");
-        connector.record(Some(at(101)), Relay::Silent);
-        assert_eq!(connector.proven(at(110)), Some(at(101)));
+        connector.record(None, Relay::Alive(at(12)));
+        assert_eq!(connector.proven(at(100)), Some(at(11)), "it is alive, and a second behind");
+        connector.record(None, Relay::Alive(at(13)));
+        assert_eq!(connector.proven(at(100)), Some(at(12)));
+        connector.record(Some(at(99)), Relay::Aside);
+        assert_eq!(connector.proven(at(100)), Some(at(12)), "a row of a snapshot is no place in the log");
+        connector.record(Some(at(20)), Relay::Silent);
+        assert_eq!(connector.proven(at(100)), Some(at(20)));
         connector.lost();
         assert_eq!(connector.proven(at(110)), None);
         connector.record(None, Relay::Alive(at(111)));
-        assert_eq!(connector.proven(at(120)), None, "it may be catching up");
         connector.record(None, Relay::Alive(at(112)));
-        assert_eq!(connector.proven(at(120)), Some(at(112)));
+        assert_eq!(connector.proven(at(120)), None, "it may be catching up");
+    }
+
+    #[test]
+    fn one_that_stood_still_may_lag_by_as_long_until_a_change_shows_otherwise() {
+        let mut connector = Connector::default();
+        connector.record(Some(at(10)), Relay::Behind(Span::seconds(1)));
+        connector.record(None, Relay::Alive(at(12)));
+        // It stands still, and reads then what it does not tell.
+        connector.record(None, Relay::Alive(at(612)));
+        assert_eq!(connector.proven(at(620)), Some(at(12)));
+        connector.record(None, Relay::Alive(at(614)));
+        assert_eq!(connector.proven(at(620)), Some(at(14)));
+        connector.record(Some(at(20)), Relay::Behind(Span::seconds(595)));
+        connector.record(None, Relay::Alive(at(616)));
+        assert_eq!(connector.proven(at(620)), Some(at(21)), "as late as it told what was in between");
+        connector.record(Some(at(617)), Relay::Behind(Span::seconds(1)));
+        connector.record(None, Relay::Alive(at(619)));
+        assert_eq!(connector.proven(at(620)), Some(at(618)), "it has caught up");
     }
 }

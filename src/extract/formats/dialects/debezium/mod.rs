@@ -6,8 +6,9 @@
 //!      └──────────────────────────────┴── body: the row as it is now, of a delete as it was
 //! ```
 //!
-//! With a schema or without, in Debezium's envelope or flattened (`ExtractNewRecordState`).
+//! With a schema or without, in Debezium's envelope, the same as a CloudEvent, or flattened (`ExtractNewRecordState`).
 
+mod cloud;
 mod document;
 mod schema;
 #[cfg(test)]
@@ -27,8 +28,14 @@ use schema::{Columns, Schemas};
 use std::borrow::Cow;
 use values::decoded;
 
-/// What PostgreSQL's connector writes in place of a large value that an update left alone.
+/// What PostgreSQL's connector writes in place of a large value that an update left alone: of text, and of bytes.
 const UNAVAILABLE: [&str; 2] = ["__debezium_unavailable_value", "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="];
+/// The same of lists: of texts; of numbers and days, which are the bytes of that text; of UUIDs, one made of it.
+const UNAVAILABLE_LISTS: [&str; 3] = [
+    r#"["__debezium_unavailable_value"]"#,
+    "[95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,98,108,101,95,118,97,108,117,101]",
+    r#"["b68a35a7-17ad-35b3-af2a-ae46edb4545a"]"#,
+];
 
 /// Reads changes.
 #[derive(Clone, Debug)]
@@ -58,6 +65,10 @@ impl Debezium {
         }
         let key = record.attributes.key.map(|key| self.key(key));
         let mut message = Object::read(text)?;
+        let besides = cloud::besides(&message);
+        if besides.is_some() {
+            message = Object::lent(message.get("data")).ok_or_else(|| unlike("the event's data is no object"))?;
+        }
         let schema = match (message.has("schema") && message.has("payload"), message.get("payload")) {
             (false, _) => None,
             (true, Value::Null) => return Ok(Piece::Passed(None)),
@@ -68,6 +79,7 @@ impl Debezium {
             }
             (true, _) => return Err(unlike("the payload beside the schema is no object")),
         };
+        message.0.extend(besides.into_iter().flat_map(|besides| besides.0));
         let envelope = message.text("op").is_some()
             && ["before", "after", "source"]
                 .iter()
@@ -78,7 +90,7 @@ impl Debezium {
                 before: &schema.before,
                 after: &schema.after,
             });
-            change(&message, &shape)?
+            change(&message, &shape, record)?
         } else if let Some(heartbeat) = aside(&message) {
             return Ok(heartbeat.map_or(Piece::Passed(None), Piece::Alive));
         } else {
@@ -136,7 +148,7 @@ fn moment(of: &Object<'_>, prefix: &str) -> Option<Time> {
 }
 
 /// A change in Debezium's envelope.
-fn change<'a>(message: &Object<'a>, shape: &Shape<'_>) -> Result<Told<'a>, Undecodable> {
+fn change<'a>(message: &Object<'a>, shape: &Shape<'_>, record: &Record<'_>) -> Result<Told<'a>, Undecodable> {
     let source = Object::lent(message.get("source")).unwrap_or_default();
     let cassandra = source.text("connector") == Some("cassandra");
     let op = match (message.text("op"), cassandra) {
@@ -167,10 +179,18 @@ fn change<'a>(message: &Object<'a>, shape: &Shape<'_>) -> Result<Told<'a>, Undec
         told.fields.push_beside(part, message.get(part));
     }
     told.stream = table(&source).map(Cow::Owned);
-    if let (Some(made), Some(told_at)) = (moment(&source, ""), moment(message, "")) {
-        told.relay = Relay::Behind(told_at.since(made).max(Span::ZERO));
-    }
+    told.relay = relay(told.op, moment(&source, ""), moment(message, "").or(record.attributes.time));
     Ok(told)
+}
+
+/// What a change shows of the connector. Rows of a snapshot stand beside the log: one that is taken while changes are told
+/// has the time at which it was read. Where nothing says when a change was made, it counts as made when it was told.
+fn relay(op: Option<&str>, made: Option<Time>, told: Option<Time>) -> Relay {
+    match (op, made, told) {
+        (Some("read"), ..) => Relay::Aside,
+        (_, made, Some(told)) => Relay::Behind(told.since(made.unwrap_or(told)).max(Span::ZERO)),
+        _ => Relay::Silent,
+    }
 }
 
 /// The row of which an event tells neither the old nor the new version: of a document, the fields that were set; of a
@@ -193,11 +213,20 @@ fn row<'a>(value: Value<'a>, columns: &[(String, Encoding)], cells: bool) -> Res
     };
     let meant = row.0.into_iter().filter_map(|(name, value)| {
         let value = if cells { cell(value)? } else { value };
-        let unavailable = matches!(&value, Value::Text(text) if UNAVAILABLE.contains(&&**text));
-        let value = decoded(value, encoding(columns, &name));
-        (!unavailable).then_some((name, value))
+        (!is_unavailable(&value)).then(|| {
+            let value = decoded(value, encoding(columns, &name));
+            (name, value)
+        })
     });
     Ok(Object(meant.collect()))
+}
+
+fn is_unavailable(value: &Value<'_>) -> bool {
+    match value {
+        Value::Text(text) => UNAVAILABLE.contains(&&**text),
+        Value::Json(list) => UNAVAILABLE_LISTS.contains(&&**list),
+        _ => false,
+    }
 }
 
 /// What stands in a cell of Cassandra's; `None` where the change did not set it.
@@ -242,15 +271,15 @@ fn flattened<'a>(
         Some("t") => Some("truncate"),
         _ => None,
     };
-    let time =
-        ["__source_", "__"].iter().find_map(|prefix| moment(&message, prefix).or_else(|| moment(&added, prefix)));
+    let said_at = |prefix: &str| moment(&message, prefix).or_else(|| moment(&added, prefix));
+    let (made, told) = (said_at("__source_"), said_at("__"));
+    let relay = relay(op, made, told.or(record.attributes.time));
     let mut fields = Fields::default();
     for (name, value) in message.0 {
-        let unavailable = matches!(&value, Value::Text(text) if UNAVAILABLE.contains(&&**text));
-        if !unavailable {
+        if !is_unavailable(&value) {
             let value = decoded(value, encoding(columns, &name));
             fields.push(Name::Record(name), value);
         }
     }
-    Ok(Told { time, op, ..Told::of(fields) })
+    Ok(Told { time: made.or(told), op, relay, ..Told::of(fields) })
 }

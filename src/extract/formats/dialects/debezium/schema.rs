@@ -62,6 +62,9 @@ fn encoding(field: &Json) -> Option<Encoding> {
     {
         return Some(known);
     }
+    if field["type"] == "array" {
+        return encoding(&field["items"]);
+    }
     // A cell of Cassandra's: the value, with what is known of it.
     let is_cell = fields(field).any(|part| part["field"] == "set");
     fields(field).find(|part| is_cell && part["field"] == "value").and_then(encoding)

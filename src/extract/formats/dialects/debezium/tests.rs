@@ -1,4 +1,5 @@
-//! Messages of each connector, as its documentation shows them, and what becomes of them.
+//! Messages of each connector, and what becomes of them: as its documentation shows them, and, where a version stands in
+//! the name, as it has sent them.
 
 use super::Debezium;
 use crate::extract::told::Piece;
@@ -58,6 +59,10 @@ fn each_connector_tells_its_changes_in_its_own_way() {
         ("vitess", include_str!("vectors/vitess.jsonl")),
         ("spanner", include_str!("vectors/spanner.jsonl")),
         ("flattened", include_str!("vectors/flattened.jsonl")),
+        ("postgresql-3.6", include_str!("vectors/postgresql-3.6.jsonl")),
+        ("mysql-3.6", include_str!("vectors/mysql-3.6.jsonl")),
+        ("flattened-3.6", include_str!("vectors/flattened-3.6.jsonl")),
+        ("cloudevents-3.6", include_str!("vectors/cloudevents-3.6.jsonl")),
     ] {
         insta::assert_snapshot!(connector, all(lines));
     }

@@ -10,6 +10,8 @@ use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, Timelike};
 use std::borrow::Cow;
 
 const NANOS: i64 = 1_000_000_000;
+/// As far as MySQL's type goes.
+const HOURS_MAX: u64 = 838;
 /// More digits behind the point than any system has.
 const SCALE_MAX: u32 = 1_000;
 
@@ -17,15 +19,25 @@ const SCALE_MAX: u32 = 1_000;
 /// to write text or floats instead.
 pub(super) fn decoded(value: Value<'_>, encoding: Option<Encoding>) -> Value<'_> {
     let meant = match (encoding, &value) {
+        (Some(_), Value::Json(list)) if list.starts_with('[') => each(list, encoding),
         (Some(Encoding::Decimal(scale)), Value::Text(text)) => decimal(text, scale),
         (Some(Encoding::VariableDecimal) | None, Value::Json(_)) => variable_decimal(&value),
         (Some(Encoding::Date), Value::Int(days)) => date(*days).map(text),
         (Some(Encoding::Time(unit)), Value::Int(count)) => time_of_day(*count, unit).map(text),
         (Some(Encoding::Timestamp(unit)), Value::Int(count)) => timestamp(*count, unit).map(text),
+        (Some(Encoding::Date | Encoding::Time(_) | Encoding::Timestamp(_)), Value::Text(iso)) => {
+            iso.strip_suffix('Z').map(|local| text(local.to_owned()))
+        }
         (Some(Encoding::Json), Value::Text(text)) => json::validate(text).ok().map(Value::into_owned),
         _ => None,
     };
     meant.unwrap_or(value)
+}
+
+/// A list of encoded values.
+fn each(list: &str, encoding: Option<Encoding>) -> Option<Value<'static>> {
+    let meant = json::elements(list)?.into_iter().map(|element| json::text(&decoded(element, encoding)));
+    Some(Value::Json(json::list(meant).into()))
 }
 
 fn text(text: String) -> Value<'static> {
@@ -56,14 +68,14 @@ fn date(days: i64) -> Option<String> {
     date.map(|date| date.to_string())
 }
 
+/// A time of day. MySQL's may be negative, and go on for days; PostgreSQL has a 24:00.
 fn time_of_day(count: i64, unit: Unit) -> Option<String> {
-    let nanos = count.checked_mul(unit.nanos()).filter(|nanos| (0..=86_400 * NANOS).contains(nanos))?;
-    // PostgreSQL has a 24:00.
-    if nanos == 86_400 * NANOS {
-        return Some("24:00:00".to_owned());
-    }
-    let time = chrono::NaiveTime::from_num_seconds_from_midnight_opt((nanos / NANOS) as u32, (nanos % NANOS) as u32)?;
-    Some(with_fraction(time.format("%H:%M:%S").to_string(), time.nanosecond()))
+    let sign = if count < 0 { "-" } else { "" };
+    let nanos = count.unsigned_abs().checked_mul(unit.nanos().unsigned_abs())?;
+    let (seconds, rest) = (nanos / NANOS as u64, (nanos % NANOS as u64) as u32);
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    let text = || with_fraction(format!("{sign}{hours:02}:{minutes:02}:{:02}", seconds % 60), rest);
+    (hours <= HOURS_MAX).then(text)
 }
 
 /// The moment on a clock on the wall; in which zone it hangs is not told.
@@ -98,10 +110,31 @@ mod tests {
         assert_eq!(of(int(30_600_500), Encoding::Time(Unit::Milli)), "08:30:00.5");
         assert_eq!(of(int(30_600_000_001), Encoding::Time(Unit::Micro)), "08:30:00.000001");
         assert_eq!(of(int(86_400_000), Encoding::Time(Unit::Milli)), "24:00:00");
+        assert_eq!(of(int(-361_800_500_000), Encoding::Time(Unit::Micro)), "-100:30:00.5");
         assert_eq!(of(int(1_767_226_200_120), Encoding::Timestamp(Unit::Milli)), "2026-01-01T00:10:00.12");
         assert_eq!(of(int(1_767_226_200_000_001), Encoding::Timestamp(Unit::Micro)), "2026-01-01T00:10:00.000001");
         assert_eq!(of(int(-1), Encoding::Timestamp(Unit::Nano)), "1969-12-31T23:59:59.999999999");
         assert_eq!(decoded(Value::Text(r#"{"a":1}"#.into()), Some(Encoding::Json)), Value::Json(r#"{"a":1}"#.into()));
+    }
+
+    #[test]
+    fn text_of_a_local_time_has_no_zone() {
+        for (encoding, iso, local) in [
+            (Encoding::Date, "2026-01-31Z", "2026-01-31"),
+            (Encoding::Time(Unit::Micro), "08:30:00.5Z", "08:30:00.5"),
+            (Encoding::Timestamp(Unit::Nano), "2026-01-31T08:30:00.123456Z", "2026-01-31T08:30:00.123456"),
+        ] {
+            assert_eq!(decoded(Value::Text(iso.into()), Some(encoding)), Value::Text(local.into()));
+        }
+    }
+
+    #[test]
+    fn a_list_is_decoded_element_by_element() {
+        let of =
+            |list: &'static str, encoding| decoded(Value::Json(list.into()), Some(encoding)).display().into_owned();
+        assert_eq!(of(r#"["AJY=",null,"AOE="]"#, Encoding::Decimal(2)), "[1.50,null,2.25]");
+        assert_eq!(of("[20484]", Encoding::Date), r#"["2026-01-31"]"#);
+        assert_eq!(of(r#"["{\"a\": 1}"]"#, Encoding::Json), r#"[{"a": 1}]"#);
     }
 
     #[test]
