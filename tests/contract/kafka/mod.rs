@@ -1,5 +1,6 @@
 //! Kafka, a real broker.
 
+mod connector;
 mod daemon;
 mod debezium;
 mod security;

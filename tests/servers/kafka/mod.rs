@@ -1,5 +1,6 @@
 //! Apache Kafka: one broker that is its own controller, with a listener for each way to get in.
 
+mod connect;
 mod setup;
 
 use super::proxy::Proxy;
