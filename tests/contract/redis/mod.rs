@@ -21,8 +21,9 @@ const RIGHTS: &str = "%R~order:* %R~audit &__keyspace@0__:order:* -@all +psubscr
                       +type +exists +getrange +lrange +hscan +sscan +zrange +scan +xinfo|stream +xrange";
 
 /// What a source that only reads asks of a server.
-const READING: [&str; 16] = [
+const READING: [&str; 17] = [
     "auth",
+    "client|setinfo",
     "config|get",
     "exists",
     "getrange",
