@@ -110,7 +110,7 @@ fn all(events: impl IntoIterator<Item = Result<Event, Fault>>) -> Parsed {
 
 impl Parsed {
     fn undecodable(&mut self, at: usize, reason: &'static str, why: String) {
-        self.events.push(Event::Undecodable { reason, detail: why.clone() });
+        self.events.push(Event::Undecodable { reason, detail: why.clone(), times: 1 });
         self.faults.push((at, why));
     }
 }

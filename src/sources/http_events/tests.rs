@@ -25,7 +25,7 @@ fn told(headers: &[(&'static str, &'static str)], body: &str) -> String {
                 let (key, text) = (key.unwrap_or("-".into()), String::from_utf8(payload).unwrap());
                 writeln!(told, "{key} | {} | {text}", NOW.since(time))
             }
-            Event::Undecodable { reason, detail } => writeln!(told, "{reason}: {detail}"),
+            Event::Undecodable { reason, detail, .. } => writeln!(told, "{reason}: {detail}"),
         };
     }
     told

@@ -1,33 +1,27 @@
 //! OTLP over gRPC.
 
-use super::records::{self, Records};
+use super::request::{self, Encoding, Signal};
 use super::status::{self, RpcStatus};
-use crate::sources::push::{Answer, Counter, Cut, Held, Metered, Service, now};
+use crate::sources::push::{Answer, Counter, Cut, Held, Metered, Refusal, Service, now};
 use axum::body::Body;
-use hyper::body::{Bytes, Frame, Incoming};
+use hyper::body::{Buf, Bytes, Frame, Incoming};
 use hyper::{HeaderMap, Request, Response};
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
-use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use prost::bytes::BufMut;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use tonic::codegen::{CompressionEncoding, Service as _};
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Status};
 
 /// What stands before a message.
 const FRAME_BYTES: usize = 5;
 
 /// Answers calls.
-pub(super) struct Grpc;
+pub(super) struct Calls;
 
-impl Service for Grpc {
+impl Service for Calls {
     fn call(&self, request: Request<Incoming>, counter: Arc<Counter>) -> Answer {
         Box::pin(answer(request, counter))
     }
@@ -42,25 +36,17 @@ async fn answer(request: Request<Incoming>, counter: Arc<Counter>) -> Response<B
         Ok(held) => held,
         Err(refusal) => return status::again(refusal).grpc().into_http(),
     };
-    let limit = counter.body_max;
-    let call = Call { counter, held, settled: Arc::default() };
-    let (mut head, body) = request.into_parts();
-    head.extensions.insert(call.clone());
-    let upload = Upload { body: Metered::new(body, call.held.clone(), limit + FRAME_BYTES), call: call.clone() };
-    let path = head.uri.path().to_owned();
-    let request = Request::from_parts(head, upload);
-    let answered = match path.as_str() {
-        "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => {
-            let server = TraceServiceServer::new(Export).accept_compressed(CompressionEncoding::Gzip);
-            server.max_decoding_message_size(limit).call(request).await
-        }
-        "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => {
-            let server = LogsServiceServer::new(Export).accept_compressed(CompressionEncoding::Gzip);
-            server.max_decoding_message_size(limit).call(request).await
-        }
+    let signal = match request.uri().path() {
+        "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => Signal::Traces,
+        "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => Signal::Logs,
         other => return unknown(other).into_http(),
     };
-    let Ok(response) = answered;
+    let limit = counter.body_max;
+    let call = Call { counter, held, settled: Arc::default() };
+    let request = request
+        .map(|body| Upload { body: Metered::new(body, call.held.clone(), limit + FRAME_BYTES), call: call.clone() });
+    let server = Grpc::new(Raw).accept_compressed(CompressionEncoding::Gzip).max_decoding_message_size(limit);
+    let response = { server }.unary(Export { call: call.clone(), signal }, request).await;
     let (head, body) = response.map(Body::new).into_parts();
     call.lost(&head.headers).await;
     Response::from_parts(head, body)
@@ -73,7 +59,7 @@ fn unknown(path: &str) -> Status {
     Status::unimplemented("only the Export calls of TraceService and LogsService are known")
 }
 
-/// A request on its way through the generated service.
+/// A request on its way.
 #[derive(Clone)]
 struct Call {
     counter: Arc<Counter>,
@@ -83,7 +69,7 @@ struct Call {
 }
 
 impl Call {
-    /// What could not be decoded never got to the service: it is counted.
+    /// What was no request of OTLP, or too large for one, is lost: it is counted.
     async fn lost(&self, headers: &HeaderMap) {
         if self.settled.load(Ordering::Relaxed) {
             return;
@@ -95,12 +81,20 @@ impl Call {
         }
     }
 
-    async fn take(self, records: Records) -> Result<(i64, String), Status> {
+    /// Takes what a message holds; the answer to it.
+    async fn take(self, message: Bytes, signal: Signal) -> Result<Vec<u8>, Status> {
+        if self.held.grow(0).is_err() {
+            self.settled.store(true, Ordering::Relaxed);
+            return Err(status::again(Refusal::Full).grpc());
+        }
+        let read = request::read(&message, (Encoding::Protobuf, signal), now(), self.counter.body_max);
+        drop(message);
+        let not_otlp = |why| RpcStatus::invalid(format!("this is no request of OTLP: {why}")).grpc();
+        let (events, rejected, why) = read.map_err(not_otlp)?.told();
         self.settled.store(true, Ordering::Relaxed);
-        let Records { events, rejected, why } = records;
         let taken = self.counter.take(events, self.held).await;
         taken.map_err(|refusal| status::again(refusal).grpc())?;
-        Ok((rejected, why))
+        Ok(signal.success(Encoding::Protobuf, rejected, why))
     }
 }
 
@@ -127,41 +121,55 @@ impl hyper::body::Body for Upload {
     }
 }
 
-/// The services that are generated of the protocol.
-struct Export;
-
-fn call<T>(request: &tonic::Request<T>) -> Result<Call, Status> {
-    request.extensions().get::<Call>().cloned().ok_or_else(|| RpcStatus::invalid("no call".to_owned()).grpc())
+/// The Export call of either service.
+struct Export {
+    call: Call,
+    signal: Signal,
 }
 
-#[tonic::async_trait]
-impl TraceService for Export {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportTraceServiceRequest>,
-    ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
-        let call = call(&request)?;
-        let records = records::spans(request.get_ref(), now());
-        drop(request);
-        let (rejected_spans, error_message) = call.take(records).await?;
-        let partial = ExportTracePartialSuccess { rejected_spans, error_message };
-        let partial_success = (rejected_spans > 0).then_some(partial);
-        Ok(tonic::Response::new(ExportTraceServiceResponse { partial_success }))
+impl UnaryService<Bytes> for Export {
+    type Response = Vec<u8>;
+    type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<Vec<u8>>, Status>> + Send>>;
+
+    fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
+        let taken = self.call.clone().take(request.into_inner(), self.signal);
+        Box::pin(async { taken.await.map(tonic::Response::new) })
     }
 }
 
-#[tonic::async_trait]
-impl LogsService for Export {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportLogsServiceRequest>,
-    ) -> Result<tonic::Response<ExportLogsServiceResponse>, Status> {
-        let call = call(&request)?;
-        let records = records::log_records(request.get_ref(), now());
-        drop(request);
-        let (rejected_log_records, error_message) = call.take(records).await?;
-        let partial = ExportLogsPartialSuccess { rejected_log_records, error_message };
-        let partial_success = (rejected_log_records > 0).then_some(partial);
-        Ok(tonic::Response::new(ExportLogsServiceResponse { partial_success }))
+/// Messages as they stand: they are decoded piece by piece.
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Bytes;
+    type Encoder = Raw;
+    type Decoder = Raw;
+
+    fn encoder(&mut self) -> Raw {
+        Raw
+    }
+
+    fn decoder(&mut self) -> Raw {
+        Raw
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, message: Vec<u8>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.put_slice(&message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(message.copy_to_bytes(message.remaining())))
     }
 }

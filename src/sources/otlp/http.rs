@@ -1,26 +1,15 @@
 //! OTLP over HTTP, as Protobuf and as JSON.
 
-use super::records::{self, Records};
+use super::request::{self, Encoding, Signal};
 use super::status::{self, RpcStatus};
 use crate::sources::push::{self, Answer, Counter, Cut, Refusal, Service, now};
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::sync::Arc;
-
-/// How a request is written, and so its answer.
-#[derive(Clone, Copy)]
-enum Encoding {
-    Protobuf,
-    Json,
-}
 
 impl Encoding {
     fn of(headers: &HeaderMap) -> Option<Encoding> {
@@ -39,20 +28,6 @@ impl Encoding {
         })
     }
 
-    fn read<T: Message + Default + DeserializeOwned>(self, body: &[u8]) -> Result<T, String> {
-        match self {
-            Encoding::Protobuf => T::decode(body).map_err(|error| error.to_string()),
-            Encoding::Json => serde_json::from_slice(body).map_err(|error| error.to_string()),
-        }
-    }
-
-    fn write<T: Message + Serialize>(self, answer: &T) -> Vec<u8> {
-        match self {
-            Encoding::Protobuf => answer.encode_to_vec(),
-            Encoding::Json => serde_json::to_vec(answer).unwrap_or_default(),
-        }
-    }
-
     /// What is wrong, in the words of google.rpc.Status.
     fn status(self, status: &RpcStatus) -> Vec<u8> {
         match self {
@@ -64,12 +39,6 @@ impl Encoding {
 
 /// Answers requests.
 pub(super) struct Http;
-
-#[derive(Clone, Copy)]
-enum Signal {
-    Traces,
-    Logs,
-}
 
 impl Service for Http {
     fn call(&self, request: Request<Incoming>, counter: Arc<Counter>) -> Answer {
@@ -119,13 +88,13 @@ async fn answer(request: Request<Incoming>, signal: Signal, counter: Arc<Counter
         counter.tell_undecodable("content_type", why, held).await;
         return response(StatusCode::UNSUPPORTED_MEDIA_TYPE, told, body);
     };
-    let records = match signal {
-        Signal::Traces => encoding.read(&body).map(|request| records::spans(&request, now())),
-        Signal::Logs => encoding.read(&body).map(|request| records::log_records(&request, now())),
-    };
+    if held.grow(0).is_err() {
+        return refused(encoding, Refusal::Full);
+    }
+    let read = request::read(&body, (encoding, signal), now(), counter.body_max);
     drop(body);
-    let Records { events, rejected, why } = match records {
-        Ok(records) => records,
+    let (events, rejected, why) = match read {
+        Ok(records) => records.told(),
         Err(error) => {
             let why = format!("this is no request of OTLP: {error}");
             let body = encoding.status(&RpcStatus::invalid(why.clone()));
@@ -136,21 +105,7 @@ async fn answer(request: Request<Incoming>, signal: Signal, counter: Arc<Counter
     if let Err(refusal) = counter.take(events, held).await {
         return refused(encoding, refusal);
     }
-    response(StatusCode::OK, encoding, success(encoding, signal, rejected, why))
-}
-
-fn success(encoding: Encoding, signal: Signal, rejected: i64, error_message: String) -> Vec<u8> {
-    let partly = rejected > 0;
-    match signal {
-        Signal::Traces => {
-            let partial = ExportTracePartialSuccess { rejected_spans: rejected, error_message };
-            encoding.write(&ExportTraceServiceResponse { partial_success: partly.then_some(partial) })
-        }
-        Signal::Logs => {
-            let partial = ExportLogsPartialSuccess { rejected_log_records: rejected, error_message };
-            encoding.write(&ExportLogsServiceResponse { partial_success: partly.then_some(partial) })
-        }
-    }
+    response(StatusCode::OK, encoding, signal.success(encoding, rejected, why))
 }
 
 fn refused(encoding: Encoding, refusal: Refusal) -> Response<Body> {

@@ -1,8 +1,8 @@
 //! OTLP in: spans and log records, as OpenTelemetry's SDKs and its collector send them, over gRPC and over HTTP.
 //!
 //! ```text
-//! grpc.rs   TraceService, LogsService          ┐
-//! http.rs   /v1/traces, /v1/logs               ├─▶ records.rs, render.rs: one JSON document a span, a log record
+//! grpc.rs   TraceService, LogsService          ┐     request.rs: taken apart     records.rs, render.rs: one JSON
+//! http.rs   /v1/traces, /v1/logs               ├─▶   wire.rs: and counted    ─▶ document a span, a log record
 //! status.rs what is refused, as OTLP says it   ┘
 //! ```
 //!
@@ -14,9 +14,11 @@ mod grpc;
 mod http;
 mod records;
 mod render;
+mod request;
 mod status;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use super::live::{Failure, Intake, Source};
 use super::push::{self, Endpoint, Protocol, Push};
@@ -41,7 +43,7 @@ impl Otlp {
     /// One that listens as these options say.
     pub fn new(options: Options) -> Otlp {
         let Options { grpc, http, push } = options;
-        let grpc = grpc.map(|listen| Endpoint { listen, protocol: Protocol::Http2, service: Arc::new(grpc::Grpc) });
+        let grpc = grpc.map(|listen| Endpoint { listen, protocol: Protocol::Http2, service: Arc::new(grpc::Calls) });
         let http = http.map(|listen| Endpoint { listen, protocol: Protocol::Http1, service: Arc::new(http::Http) });
         Otlp(Push::new(grpc.into_iter().chain(http).collect(), push))
     }

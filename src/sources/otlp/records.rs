@@ -1,10 +1,8 @@
-//! From requests to events: one a span, one a log record.
+//! From spans and log records to events, and what a request comes to.
 
-use super::render::{attributes, digits, id, is_id, resource, scope, value};
+use super::render::{attributes, digits, id, is_id, value};
 use crate::model::time::Time;
 use crate::sources::push::Event;
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -21,59 +19,61 @@ const LOG_RECORD_ID: &str = "log.record.uid";
 /// What a request holds.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    /// Its spans or log records, undecodable ones among them.
+    /// Its spans or log records.
     pub events: Vec<Event>,
-    /// How many are undecodable, and what is wrong with the first.
-    pub rejected: i64,
-    pub why: String,
+    /// Those that are undecodable: why, what is wrong with the first of these, and how many they are.
+    faults: Vec<(&'static str, String, u64)>,
+    /// So many bytes more are taken.
+    left: usize,
 }
 
 /// Why it is not taken: a word and a sentence.
-type Fault = (&'static str, String);
+pub(super) type Fault = (&'static str, String);
 
 impl Records {
-    fn add(&mut self, event: Result<Event, Fault>) {
-        let event = event.unwrap_or_else(|(reason, detail)| {
-            if self.rejected == 0 {
-                self.why.clone_from(&detail);
+    /// Of a request that may come to so many bytes.
+    pub fn new(left: usize) -> Records {
+        Records { left, ..Records::default() }
+    }
+
+    /// One more, where there is room for it.
+    pub fn add(&mut self, event: impl FnOnce() -> Result<Event, Fault>) {
+        let event = if self.left == 0 { Err(full()) } else { event() };
+        let (reason, why) = match event {
+            Ok(event) if event.bytes() <= self.left => {
+                self.left -= event.bytes();
+                return self.events.push(event);
             }
-            self.rejected += 1;
-            Event::Undecodable { reason, detail }
-        });
-        self.events.push(event);
+            Ok(_) => {
+                self.left = 0;
+                full()
+            }
+            Err(fault) => fault,
+        };
+        match self.faults.iter_mut().find(|(known, ..)| *known == reason) {
+            Some((_, _, times)) => *times += 1,
+            None => self.faults.push((reason, why, 1)),
+        }
+    }
+
+    /// All that is handed over, how many of them are rejected, and why the first of these.
+    pub fn told(self) -> (Vec<Event>, i64, String) {
+        let rejected: u64 = self.faults.iter().map(|(_, _, times)| times).sum();
+        let why = self.faults.first().map(|(_, why, _)| why.clone()).unwrap_or_default();
+        let faults = self.faults.into_iter();
+        let faults = faults.map(|(reason, detail, times)| Event::Undecodable { reason, detail, times });
+        (self.events.into_iter().chain(faults).collect(), i64::try_from(rejected).unwrap_or(i64::MAX), why)
     }
 }
 
-/// The spans of a request that came now.
-pub(super) fn spans(request: &ExportTraceServiceRequest, now: Time) -> Records {
-    let mut records = Records::default();
-    let stream: Arc<str> = TRACES.into();
-    for group in &request.resource_spans {
-        let resource = resource(group.resource.as_ref());
-        for scoped in &group.scope_spans {
-            let scope = scope(scoped.scope.as_ref());
-            scoped.spans.iter().for_each(|one| records.add(span(one, &resource, &scope, &stream, now)));
-        }
-    }
-    records
-}
-
-/// The log records of a request that came now.
-pub(super) fn log_records(request: &ExportLogsServiceRequest, now: Time) -> Records {
-    let mut records = Records::default();
-    let stream: Arc<str> = LOGS.into();
-    for group in &request.resource_logs {
-        let resource = resource(group.resource.as_ref());
-        for scoped in &group.scope_logs {
-            let scope = scope(scoped.scope.as_ref());
-            scoped.log_records.iter().for_each(|one| records.add(log_record(one, &resource, &scope, &stream, now)));
-        }
-    }
-    records
+fn full() -> Fault {
+    let why =
+        "the request comes to too much, since each span or log record is kept with its resource: send fewer at once";
+    ("too_long", why.to_owned())
 }
 
 /// A span happened when it ended: before, nobody can have been told of it.
-fn span(span: &Span, resource: &Value, scope: &Value, stream: &Arc<str>, now: Time) -> Result<Event, Fault> {
+pub(super) fn span(span: &Span, resource: &Value, scope: &Value, now: Time) -> Result<Event, Fault> {
     if span.trace_id.len() != 16 || span.span_id.len() != 8 || !is_id(&span.trace_id) || !is_id(&span.span_id) {
         let name = &span.name;
         let why = "has no valid `trace_id` of 16 bytes and `span_id` of 8";
@@ -121,11 +121,11 @@ fn span(span: &Span, resource: &Value, scope: &Value, stream: &Arc<str>, now: Ti
         "dropped_links_count": span.dropped_links_count,
     });
     let key = format!("{}-{}", digits(&span.trace_id), digits(&span.span_id));
-    Ok(event(stream, Some(key), time, &body))
+    Ok(event(TRACES, Some(key), time, &body))
 }
 
 /// A log record happened when it says so, else when it was first observed.
-fn log_record(log: &LogRecord, resource: &Value, scope: &Value, stream: &Arc<str>, now: Time) -> Result<Event, Fault> {
+pub(super) fn log_record(log: &LogRecord, resource: &Value, scope: &Value, now: Time) -> Result<Event, Fault> {
     let time = time(&[log.time_unix_nano, log.observed_time_unix_nano], now)?;
     let attributes = attributes(&log.attributes);
     let key = attributes[LOG_RECORD_ID].as_str().filter(|id| !id.is_empty()).map(str::to_owned);
@@ -144,12 +144,12 @@ fn log_record(log: &LogRecord, resource: &Value, scope: &Value, stream: &Arc<str
         "flags": log.flags,
         "dropped_attributes_count": log.dropped_attributes_count,
     });
-    Ok(event(stream, key, time, &body))
+    Ok(event(LOGS, key, time, &body))
 }
 
-fn event(stream: &Arc<str>, key: Option<String>, time: Time, body: &Value) -> Event {
+fn event(stream: &str, key: Option<String>, time: Time, body: &Value) -> Event {
     let payload = body.to_string().into_bytes();
-    Event::Record { stream: Some(stream.clone()), key, time, payload, headers: Arc::default() }
+    Event::Record { stream: Some(stream.into()), key, time, payload, headers: Arc::default() }
 }
 
 /// The first of these times that is said; zero says nothing.

@@ -42,8 +42,10 @@ pub enum Event {
     Undecodable {
         /// A word for what is wrong.
         reason: &'static str,
-        /// A sentence.
+        /// A sentence about the first of them.
         detail: String,
+        /// How many there are.
+        times: u64,
     },
 }
 
@@ -117,7 +119,7 @@ impl Counter {
     /// Something was sent that is no event, and will not be sent again: it is counted. Whoever sent it is told so
     /// whatever becomes of that.
     pub async fn tell_undecodable(&self, reason: &'static str, detail: String, held: Arc<Held>) {
-        let _ = self.take(vec![Event::Undecodable { reason, detail }], held).await;
+        let _ = self.take(vec![Event::Undecodable { reason, detail, times: 1 }], held).await;
     }
 
     /// A request was not read to its end: the same one would fail again and is lost, or its sender got no answer.
@@ -135,7 +137,8 @@ impl Counter {
 }
 
 impl Event {
-    fn bytes(&self) -> usize {
+    /// What it takes while it waits, about.
+    pub fn bytes(&self) -> usize {
         EVENT_BYTES
             + match self {
                 Event::Record { key, payload, .. } => payload.len() + key.as_ref().map_or(0, String::len),

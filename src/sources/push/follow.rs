@@ -141,10 +141,13 @@ impl<'a> Follow<'a> {
 
     fn hand_over(&mut self, job: &Job) -> Result<(), Halt> {
         for event in &job.events {
-            if self.undelivered >= DELIVERY_RECORDS_MAX {
-                self.deliver()?;
+            let times = if let Event::Undecodable { times, .. } = event { *times } else { 1 };
+            for _ in 0..times {
+                if self.undelivered >= DELIVERY_RECORDS_MAX {
+                    self.deliver()?;
+                }
+                self.take(event);
             }
-            self.take(event);
         }
         job.held.handed_over();
         Ok(())
@@ -155,7 +158,9 @@ impl<'a> Follow<'a> {
         self.next += 1;
         self.undelivered += 1;
         match event {
-            Event::Undecodable { reason, detail } => self.intake.undecodable(self.part, offset, reason, detail, b""),
+            Event::Undecodable { reason, detail, .. } => {
+                self.intake.undecodable(self.part, offset, reason, detail, b"");
+            }
             Event::Record { stream, key, time, payload, headers } => {
                 let headers = borrowed(headers);
                 self.intake.record(Record {

@@ -172,6 +172,12 @@ fn http_takes_protobuf_and_json_and_answers_in_kind() {
         (answer.status, serde_json::from_slice(&answer.body).unwrap()),
         (200, ExportTraceServiceResponse::default())
     );
+    // One span of a request that cannot be read: the others are taken.
+    let mut mixed = serde_json::to_value(spans(vec![span(4), span(5)])).unwrap();
+    mixed["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"] = "no id".into();
+    let answer = receiver.post("/v1/traces", &[JSON], mixed.to_string().as_bytes());
+    let response: ExportTraceServiceResponse = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status, response.partial_success.unwrap().rejected_spans), (200, 1));
     let log = serde_json::to_vec(&logs(vec![LogRecord { time_unix_nano: 1, ..LogRecord::default() }])).unwrap();
     let answer = receiver.post("/v1/logs", &[JSON], &log);
     assert_eq!(
@@ -194,6 +200,6 @@ fn http_takes_protobuf_and_json_and_answers_in_kind() {
     });
     assert_eq!(waits.status, 200);
     let (said, _) = watch.stop();
-    assert_eq!(keys(&said).len(), 4);
-    assert_eq!(undecodable(&said), ["bad_id", "otlp", "otlp", "content_type"]);
+    assert_eq!(keys(&said).len(), 5);
+    assert_eq!(undecodable(&said), ["bad_id", "otlp", "otlp", "otlp", "content_type"]);
 }
