@@ -61,7 +61,7 @@ fn batches(count: u64, observations: u64) -> Vec<Batch> {
                 batch.begin(0, (at % 4) as u16, Time(1_768_000_000_000_000_000 + at as i64 * 2_500_000), position);
             draft.key(0, &order(at / 4));
             if at.is_multiple_of(2) {
-                draft.key(1, &order(at / 4 ^ 1 << 50));
+                draft.key(1, &order((at / 4) ^ (1 << 50)));
             }
             draft.body(Dedupe::Position);
             draft.field(&Value::Int((mix(at) % 100_000) as i64));
