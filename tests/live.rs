@@ -2,11 +2,11 @@
 
 mod shop;
 
-use shop::{CONFIG, FLOW, Shop, a_while};
+use shop::{CONFIG, FLOW, PATIENCE, Shop, a_while};
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 #[test]
 fn it_goes_on_where_it_was_stopped() {
@@ -154,6 +154,7 @@ fn only_one_daemon_writes_to_a_folder() {
 #[test]
 fn changed_checks_apply_to_what_is_open() {
     let shop = Shop::new();
+    shop.write("throughline.yaml", &format!("{CONFIG}server: {{listen: \"127.0.0.1:0\"}}\n"));
     shop.write("order.yaml", &FLOW.replace("500ms", "1h"));
     shop.log("tick", "-");
     let first = shop.start("first");
@@ -175,7 +176,13 @@ fn changed_checks_apply_to_what_is_open() {
     shop.log("paid", "o-1");
     assert_eq!(second.found(2), ["o-1", "o-1"]);
     assert!(second.text().contains(r#""status":"resolved""#), "{}", second.text());
-    a_while();
+    let begun = Instant::now();
+    let status = ["status", "--address", &second.address(), "--format", "json"];
+    let open = || serde_json::from_str::<serde_json::Value>(&shop.ask(&status).0).unwrap()["lanes"][0]["open"].clone();
+    while open() != 1 {
+        assert!(begun.elapsed() < PATIENCE, "o-1 has closed, o-2 has not: {}", open());
+        thread::sleep(Duration::from_millis(100));
+    }
     shop.write("order.yaml", FLOW);
     assert_eq!(second.found(3), ["o-1", "o-1", "o-2"]);
     second.stop();
