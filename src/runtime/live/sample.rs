@@ -46,10 +46,12 @@ pub fn sample(
         Tap::Otlp(_) | Tap::HttpEvents(_) => return Ok(()),
         _ => vec![beginning(config, Some(now() - RECENT)), beginning(config, None)],
     };
-    for config in starts {
+    let last = starts.len() - 1;
+    for (at, config) in starts.into_iter().enumerate() {
         let (parts, names, begun) = (HashMap::new(), Vec::new(), Instant::now());
         let (streams, passed_over) = (HashMap::new(), 0);
-        let mut taste = Taste { wanted: count, each, parts, names, streams, passed_over, begun, proven: false };
+        let (waits, proven) = (at == last, false);
+        let mut taste = Taste { wanted: count, each, parts, names, streams, passed_over, begun, waits, proven };
         open(&config, clock_skew).follow(None, &mut taste)?;
         if !taste.streams.is_empty() {
             break;
@@ -70,6 +72,8 @@ struct Taste<'a> {
     /// Records since the last that was shown.
     passed_over: usize,
     begun: Instant,
+    /// What comes is waited for, where nothing is there.
+    waits: bool,
     /// All that was there has been handed over.
     proven: bool,
 }
@@ -145,7 +149,8 @@ impl Intake for Taste<'_> {
 
     fn pause(&mut self, span: Duration) -> Result<(), Stopped> {
         let waited = self.begun.elapsed();
-        let enough = !self.streams.is_empty() && (self.proven || self.passed_over >= PASSED_OVER_MAX);
+        let all = self.proven && (!self.waits || !self.streams.is_empty());
+        let enough = all || self.passed_over >= PASSED_OVER_MAX;
         if enough || waited >= WAIT {
             return Err(Stopped);
         }
