@@ -264,7 +264,8 @@ fn tell_webhook(webhook: &WebhookEntry, out: &mut String) {
         let at = webhook.last_error_at.as_deref().map(seconds).unwrap_or_default();
         let next =
             webhook.next_try_at.as_deref().map(|at| format!("; next try at {}", seconds(at))).unwrap_or_default();
-        let _ = writeln!(out, "  {WARNING}last error{WARNING:#} {DIM}at {at}{DIM:#}: {error}{next}");
+        let over = if webhook.up { ", over" } else { "" };
+        let _ = writeln!(out, "  {WARNING}last error{WARNING:#} {DIM}at {at}{over}{DIM:#}: {error}{next}");
     }
 }
 

@@ -100,7 +100,12 @@ where
 }
 
 /// Why the server did not let us in.
-fn refused(address: &str, error: &sqlx::Error) -> Failure {
+pub(super) fn refused(address: &str, error: &sqlx::Error) -> Failure {
+    if let sqlx::Error::Io(error) = error {
+        return Failure(format!(
+            "PostgreSQL at {address} cannot be reached ({error}): is it up, and are host and port in `url` right?"
+        ));
+    }
     let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
     let remedy = match code.as_str() {
         "28P01" => ": the password or the user in `url` is wrong",

@@ -1,5 +1,6 @@
 //! Connections that only read, and awaits that end: with an answer, with the daemon, or with their patience.
 
+use super::super::session::refused;
 use super::{ANSWERS_WITHIN, Halt, Options, TICK, failed};
 use crate::sources::live::{Intake, Stopped};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -18,7 +19,8 @@ pub(super) async fn connect(options: &Options, intake: &mut dyn Intake) -> Resul
         return Err(unreadable("it does not begin with `postgres://`"));
     }
     let url = PgConnectOptions::from_str(&options.url.0).map_err(|error| unreadable(&explain(&error)))?;
-    let place = format!("{}:{}/{}", url.get_host(), url.get_port(), url.get_database().unwrap_or_default());
+    let database = url.get_database().unwrap_or(url.get_username());
+    let address = format!("{}@{}:{}/{database}", url.get_username(), url.get_host(), url.get_port());
     // Whatever the database or the role says: the texts of values are what `types` reads, and nothing is written.
     let settings = [
         ("default_transaction_read_only", "on"),
@@ -27,8 +29,9 @@ pub(super) async fn connect(options: &Options, intake: &mut dyn Intake) -> Resul
         ("idle_in_transaction_session_timeout", "0"),
     ];
     let url = url.application_name("throughline").extra_float_digits(1).options(settings).disable_statement_logging();
-    let what = format!("{place} cannot be reached");
-    within(intake, ANSWERS_WITHIN, &what, PgConnection::connect_with(&url)).await
+    let what = format!("PostgreSQL at {address} cannot be reached");
+    let connected = answer(intake, ANSWERS_WITHIN, &what, PgConnection::connect_with(&url)).await?;
+    connected.map_err(|error| Halt::Failed(refused(&address, &error)))
 }
 
 /// Waits for an answer of the server; `what` says what failed where it does not come.
