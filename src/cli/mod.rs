@@ -91,10 +91,23 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
     };
     let exit = exit.unwrap_or_else(|error| {
-        anstream::eprintln!("{ERROR}error{ERROR:#}: {error:#}");
+        anstream::eprintln!("{ERROR}error{ERROR:#}: {}", explained(&error));
         Exit::Wrong
     });
     ExitCode::from(exit as u8)
+}
+
+/// The error with its causes, each said once: many a library's sentence has its cause in it already.
+fn explained(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 /// Writes what was asked for to standard output, colours only where they are seen. Who reads no further
@@ -104,5 +117,20 @@ fn print(text: &str) -> anyhow::Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("standard output cannot be written"),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let full = std::io::Error::other("no space left");
+        let error =
+            anyhow::Error::new(full).context("a.snapshot cannot be written: no space left").context("the daemon ends");
+        assert_eq!(explained(&error), "the daemon ends: a.snapshot cannot be written: no space left");
+        let error = anyhow::anyhow!("no such file").context("x.yaml cannot be read");
+        assert_eq!(explained(&error), "x.yaml cannot be read: no such file");
     }
 }
