@@ -66,11 +66,16 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             Format::Json => &found.json,
         };
         if let Err(error) = super::print(&format!("{text}\n")) {
+            if failed.is_none() {
+                tracing::error!("{error:#}: findings are kept, and not printed any more");
+            }
             failed.get_or_insert(error);
         }
     };
     let mut reload = Reload::new(&args.config, args.flow.as_deref(), &project)?;
     let mut shown: Option<Shown> = None;
+    let (flows, data) = (project.plan.flows.len(), args.data.display());
+    tracing::info!("watching {flows} flow{}; what is known is kept in {data}", if flows == 1 { "" } else { "s" });
     loop {
         let flows = Edition::all(&project.config, &project.documents, args.flow.as_deref());
         let board =

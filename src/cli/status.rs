@@ -18,7 +18,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
-/// Show how the running daemon stands: its sources, lanes and findings
+/// Show how the running daemon stands: its sources, flows and findings
 ///
 /// The exit code is 0 where everything is watched, 1 where the daemon runs and is not ready, 3 where none runs.
 #[derive(clap::Args)]

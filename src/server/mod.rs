@@ -125,7 +125,7 @@ fn router(desk: Arc<Desk>) -> Router {
 }
 
 async fn index() -> &'static str {
-    "Throughline\n\n/status   how sources, lanes and findings stand, as JSON (throughline schema status)\n\
+    "Throughline\n\n/status   how sources, flows and findings stand, as JSON (throughline schema status)\n\
      /healthz  200 while the process works\n/readyz   200 while everything is watched\n/metrics  for Prometheus\n"
 }
 
