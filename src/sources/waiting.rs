@@ -9,6 +9,8 @@ use tokio::time::{Instant, timeout};
 
 /// How often it is looked whether the daemon stops.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// So many turns of the runtime find out what has arrived, wake who waits for it, and let that read it.
+const TURNS: usize = 3;
 
 /// Why following ends.
 #[derive(Debug)]
@@ -40,6 +42,15 @@ impl Waiter {
     pub fn new() -> Result<Waiter, Failure> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         runtime.map(Waiter).map_err(|error| Failure(format!("the system gives no means to wait for a server: {error}")))
+    }
+
+    /// Lets connections read what has arrived, as far as they get to it at once. Waits for nothing.
+    pub fn glance(&self) {
+        self.0.block_on(async {
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
+        });
     }
 
     /// Waits until it is done; `None` where that takes longer than the limit. What is not done is given up.

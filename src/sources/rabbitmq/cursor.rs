@@ -16,7 +16,7 @@ pub(super) struct Cursor {
     pub id: u64,
     /// How many losses have been told.
     pub told: u64,
-    /// What may have been missed since the last proof.
+    /// What may have been missed since the last proof: whoever goes on from here tells it again.
     pub spoiled: Option<String>,
     /// The queues of ours.
     pub queues: Vec<QueuePlace>,

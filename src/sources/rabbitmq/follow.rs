@@ -73,8 +73,8 @@ pub(super) struct Follower<'o> {
     control: Channel,
     names: Names,
     cursor: Cursor,
-    /// What may have been missed, until the next proof.
-    spoiled: &'o mut Option<String>,
+    /// Something may have been missed before this: no earlier proof ends that hole.
+    whole_from: Option<Time>,
     round: Round,
     /// The number of the round's mark, its time, and when it was put.
     number: u64,
@@ -98,30 +98,15 @@ pub(super) struct Follower<'o> {
 
 impl<'o> Follower<'o> {
     /// Connects, and takes up what the cursor knows.
-    pub fn open(
-        options: &'o Options,
-        cursor: Option<Cursor>,
-        spoiled: &'o mut Option<String>,
-        intake: &mut dyn Intake,
-    ) -> Result<Follower<'o>, Halt> {
+    pub fn open(options: &'o Options, cursor: Option<Cursor>, intake: &mut dyn Intake) -> Result<Follower<'o>, Halt> {
         let link = Link::open(options, intake)?;
         let control = link.channel(intake)?;
         let is_first = cursor.is_none();
-        let cursor = cursor.unwrap_or_else(|| Cursor { id: fastrand::u64(..), ..Cursor::default() });
+        let mut cursor = cursor.unwrap_or_else(|| Cursor { id: fastrand::u64(..), ..Cursor::default() });
         let names = Names::new(cursor.id);
-        if let Some(why) = &cursor.spoiled {
-            spoiled.get_or_insert_with(|| why.clone());
-        }
-        let lost = Self::open_lost(&link, &names, options, (&cursor, is_first), spoiled, intake)?;
-        let (queues, streams) = Self::open_taps(&link, &names, options, &cursor, spoiled, intake)?;
-        if let Some(why) = &*spoiled {
-            intake.hole(why);
-            // Where all begins anew, nothing that comes now is older than what was missed: the next record ends the hole.
-            let is_anew = |queue: &Queue<'_>| queue.course.place.mark.is_none() && queue.course.place.after == 0;
-            if streams.is_empty() && queues.iter().all(is_anew) {
-                *spoiled = None;
-            }
-        }
+        let lost = Self::open_lost(&link, &names, options, (&mut cursor, is_first), intake)?;
+        let (queues, streams) = Self::open_taps(&link, &names, options, &mut cursor, intake)?;
+        cursor.spoiled.iter().for_each(|why| intake.hole(why));
         let now = Instant::now();
         Ok(Follower {
             options,
@@ -131,7 +116,7 @@ impl<'o> Follower<'o> {
             control,
             names,
             cursor,
-            spoiled,
+            whole_from: None,
             round: Round::Resting,
             number: 0,
             at: Time(0),
@@ -156,8 +141,7 @@ impl<'o> Follower<'o> {
         link: &Link,
         names: &Names,
         options: &Options,
-        (cursor, is_first): (&Cursor, bool),
-        spoiled: &mut Option<String>,
+        (cursor, is_first): (&mut Cursor, bool),
         intake: &mut dyn Intake,
     ) -> Result<Option<Lost>, Halt> {
         if options.looks_back() {
@@ -166,7 +150,7 @@ impl<'o> Follower<'o> {
         let (lost, was_there) = own::lost(link, names, options, intake)?;
         if !is_first && !was_there && !cursor.queues.is_empty() {
             let why = "our queues were gone: the broker was restarted, or we were away for too long";
-            spoiled.get_or_insert_with(|| why.into());
+            cursor.spoiled.get_or_insert_with(|| why.into());
         }
         Ok(Some(lost))
     }
@@ -176,8 +160,7 @@ impl<'o> Follower<'o> {
         link: &Link,
         names: &Names,
         options: &'o Options,
-        cursor: &Cursor,
-        spoiled: &mut Option<String>,
+        cursor: &mut Cursor,
         intake: &mut dyn Intake,
     ) -> Result<Taps<'o>, Halt> {
         let (mut queues, mut streams) = (Vec::new(), Vec::new());
@@ -194,7 +177,7 @@ impl<'o> Follower<'o> {
                 (!was_there).then(|| format!("our queue of `{}` was gone, or is bound otherwise", tap.name))
             };
             if let Some(why) = why {
-                spoiled.get_or_insert(why);
+                cursor.spoiled.get_or_insert(why);
             }
         }
         Ok((queues, streams))
@@ -291,13 +274,13 @@ impl<'o> Follower<'o> {
                     return Ok(());
                 }
                 let heard = missing.iter().map(|(at, _)| self.queues[*at].heard).min().unwrap_or(self.begun);
-                self.check_life(heard.max(self.begun))
+                self.check_life(heard.max(self.begun), intake)
             }
             Round::Sealing if is_old => {
                 self.round = Round::Resting;
                 Ok(())
             }
-            Round::Sealing => self.check_life(self.begun),
+            Round::Sealing => self.check_life(self.begun, intake),
             Round::Resting => {
                 if self.begun.elapsed() >= ROUND {
                     self.begin_round(intake)
@@ -317,12 +300,13 @@ impl<'o> Follower<'o> {
         Ok(())
     }
 
-    fn check_life(&mut self, heard: Instant) -> Result<(), Halt> {
+    fn check_life(&mut self, heard: Instant, intake: &mut dyn Intake) -> Result<(), Halt> {
         if heard.elapsed() < DEAD_AFTER {
             return Ok(());
         }
         let what = format!("has not given back what we put into our own queue for {} s", DEAD_AFTER.as_secs());
-        *self.spoiled = Some("a mark of ours is gone from our own queue: somebody may have taken from it".into());
+        self.spoil("a mark of ours is gone from our own queue: somebody may have taken from it".into(), intake);
+        self.deliver(intake)?;
         Err(self.link.failure(&what, "it is tried again on another connection").into())
     }
 
@@ -330,10 +314,9 @@ impl<'o> Follower<'o> {
     fn claim(&mut self, intake: &mut dyn Intake) -> bool {
         let queues = (!self.queues.is_empty()).then_some(self.proven);
         let all = queues.into_iter().chain(self.streams.iter().map(|(_, stream)| stream.proven));
-        let Some(least) = all.min().flatten().filter(|at| Some(*at) > self.claimed) else { return false };
-        if let Some(why) = self.spoiled.take() {
-            intake.hole(&why);
-        }
+        let is_news = |at: &Time| Some(*at) > self.claimed && Some(*at) >= self.whole_from;
+        let Some(least) = all.min().flatten().filter(is_news) else { return false };
+        self.cursor.spoiled = None;
         self.untraced = false;
         self.claimed = Some(least);
         intake.caught_up(least - self.options.clock_skew);
@@ -352,7 +335,6 @@ impl<'o> Follower<'o> {
         };
         self.cursor.queues = self.queues.iter().map(place).collect();
         self.cursor.streams = self.streams.iter().map(|(_, stream)| stream.place.clone()).collect();
-        self.cursor.spoiled.clone_from(self.spoiled);
         intake.deliver(&self.cursor.encode())?;
         self.unsent = 0;
         self.changed = false;
@@ -385,13 +367,15 @@ impl<'o> Follower<'o> {
             return Ok(());
         }
         self.bound = Instant::now();
-        for queue in &self.queues {
+        let failed = self.queues.iter().find_map(|queue| {
             let again = queue.bind_again(&self.link, &self.names, self.options, &self.control, intake);
-            if let Err(Halt::Failed(_)) = &again {
-                *self.spoiled = Some(format!("what `{}` is bound to was away", queue.tap.name));
-            }
-            again?;
+            again.err().map(|halt| (queue.tap.name.clone(), halt))
+        });
+        let Some((name, halt)) = failed else { return Ok(()) };
+        if matches!(halt, Halt::Failed(_)) {
+            self.spoil(format!("what `{name}` is bound to was away"), intake);
+            self.deliver(intake)?;
         }
-        Ok(())
+        Err(halt)
     }
 }

@@ -40,21 +40,19 @@ use follow::Follower;
 #[derive(Debug)]
 pub struct Rabbitmq {
     options: Options,
-    /// What may have been missed since the connection was lost.
-    spoiled: Option<String>,
 }
 
 impl Rabbitmq {
     /// Nothing is connected before [`Source::follow`].
     pub fn new(options: Options) -> Rabbitmq {
-        Rabbitmq { options, spoiled: None }
+        Rabbitmq { options }
     }
 }
 
 impl Source for Rabbitmq {
     fn follow(&mut self, cursor: Option<&[u8]>, intake: &mut dyn Intake) -> Result<(), Failure> {
         let cursor = cursor.map(Cursor::decode).transpose()?;
-        let follow = || Follower::open(&self.options, cursor, &mut self.spoiled, intake)?.follow(intake);
+        let follow = || Follower::open(&self.options, cursor, intake)?.follow(intake);
         match follow() {
             Err(Halt::Failed(failure)) => Err(failure),
             Ok(()) | Err(Halt::Stopped) => Ok(()),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// What every cursor of this kind begins with, up to its version.
 const KIND: &[u8] = b"TLredis";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What is gone on from.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -17,24 +17,12 @@ pub(super) struct State {
     pub listened: bool,
     /// The keys that were there at the beginning have been read.
     pub scanned: bool,
-    /// What was lost and has not been told: it is, right before the next proof.
-    pub owed: Vec<String>,
+    /// What may have been missed since the last proof: whoever goes on from here tells it again.
+    pub spoiled: Option<String>,
     /// The last offset of each part whose records have no place in Redis.
     pub offsets: BTreeMap<String, u64>,
     /// The streams by their keys.
     pub streams: BTreeMap<String, Position>,
-}
-
-/// So many reasons are kept; more say nothing new.
-const OWED_MAX: usize = 16;
-
-impl State {
-    /// Something was lost. It is told right before the next proof, which ends the hole.
-    pub fn owe(&mut self, why: impl Into<String>) {
-        if self.owed.len() < OWED_MAX {
-            self.owed.push(why.into());
-        }
-    }
 }
 
 /// What [`decode`] goes on from.

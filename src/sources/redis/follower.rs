@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the servers are listened to before what they said is taken.
+/// How often it is looked what the servers have pushed.
 const LISTEN: Duration = Duration::from_millis(20);
 /// How often a server is asked for its time, for the ends of streams, and for the values of keys where many change: what
 /// comes after a quiet moment is looked at at once.
@@ -49,6 +49,8 @@ pub(super) struct Follower {
     /// Something was handed over since.
     unsent: bool,
     proven: Option<Time>,
+    /// Something was lost before this: no earlier proof ends that hole.
+    whole_from: Option<Time>,
     /// The watch is meant to go back further than what is told only once was heard.
     unheard: bool,
 }
@@ -65,17 +67,20 @@ impl Follower {
                 node.listen(options, index == 0, &waiter, intake)?;
             }
             if state.listened {
-                state.owe("what was done to keys, or said on channels, while nobody listened is told to nobody");
+                let why = "what was done to keys, or said on channels, while nobody listened is told to nobody";
+                state.spoiled = Some(why.into());
             }
             state.listened = true;
-        }
-        if unheard {
-            state.owe("what was done to keys, or said on channels, before the source listened is told to nobody");
         }
         if let (true, Start::At(time)) = (unheard, options.start) {
             intake.caught_up(time);
             intake.deliver(&cursor::encode(&state))?;
         }
+        if unheard {
+            let why = "what was done to keys, or said on channels, before the source listened is told to nobody";
+            state.spoiled = Some(why.into());
+        }
+        state.spoiled.iter().for_each(|why| intake.hole(why));
         let streams = options.streams.iter().map(|key| Stream::new(key.clone(), state.streams.get(key).cloned()));
         let scan =
             (options.start == Start::Beginning && !options.keys.is_empty() && !state.scanned).then(Scan::default);
@@ -93,6 +98,7 @@ impl Follower {
             delivered: Instant::now(),
             unsent: false,
             proven: None,
+            whole_from: None,
             unheard,
         })
     }
@@ -103,7 +109,9 @@ impl Follower {
         loop {
             intake.pause(Duration::ZERO)?;
             let listen = if behind { Duration::ZERO } else { LISTEN };
-            self.waiter.wait(intake, listen + ASK_EVERY, async { tokio::time::sleep(listen).await })?;
+            // Nobody waits for what is pushed: the server would pay for waking us at each event.
+            intake.pause(listen)?;
+            self.waiter.glance();
             let due = self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY);
             behind = false;
             for node in 0..self.nodes.len() {
@@ -212,9 +220,13 @@ impl Follower {
                 if let Some((time, why)) = stream.begins.take() {
                     intake.caught_up(time);
                     intake.deliver(&cursor::encode(&self.state))?;
-                    why.into_iter().for_each(|why| self.state.owe(why));
+                    stream.lost.extend(why);
                 }
-                stream.lost.drain(..).for_each(|why| self.state.owe(why));
+                for why in stream.lost.drain(..) {
+                    intake.hole(&why);
+                    self.state.spoiled = Some(why);
+                    self.whole_from = self.whole_from.max(Some(at));
+                }
             }
         }
         Ok(behind)
@@ -251,11 +263,12 @@ impl Follower {
     fn deliver(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
         let proven = self.proof();
         if proven > self.proven
+            && proven >= self.whole_from
             && let Some(at) = proven
         {
-            self.state.owed.drain(..).for_each(|why| intake.hole(&why));
             intake.caught_up(at);
             self.proven = proven;
+            self.state.spoiled = None;
         } else if !self.unsent || self.delivered.elapsed() < DELIVER_AFTER {
             return Ok(());
         }

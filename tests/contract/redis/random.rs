@@ -102,7 +102,7 @@ fn name(seen: &Seen) -> String {
     }
 }
 
-/// A gap as the daemon makes it of a hole: from the last proof to the next record or proof.
+/// A gap as the daemon makes it of a hole: from the last proof to the next one.
 struct Gap {
     from: Option<Time>,
     to: Option<Time>,
@@ -119,7 +119,6 @@ fn lies(said: &[Said], truth: &Truth) -> Vec<String> {
     for said in said {
         match said {
             Said::Record(seen) => {
-                end(&mut gaps, seen.time.unwrap());
                 let name = name(seen);
                 match truth.get(&name) {
                     None => lies.push(format!("{name} was never written")),

@@ -131,13 +131,13 @@ impl Follower<'_> {
         self.link.ask(intake, "an acknowledgement", lost.channel.basic_ack(tag, BasicAckOptions::default()))
     }
 
-    /// Something may have been missed. It is told at once, and once more with the next proof, which ends it: what comes in
-    /// between may have waited in another queue for longer than what was missed.
+    /// Something may have been missed, as is seen now: only a proof of a later moment ends that hole.
     pub(super) fn spoil(&mut self, why: String, intake: &mut dyn Intake) {
-        if self.spoiled.as_ref() != Some(&why) {
+        if self.cursor.spoiled.as_ref() != Some(&why) {
             intake.hole(&why);
         }
-        *self.spoiled = Some(why);
+        self.cursor.spoiled = Some(why);
+        self.whole_from = Some(intake.now());
         self.changed = true;
     }
 
