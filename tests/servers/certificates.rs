@@ -7,6 +7,11 @@ use std::process::Command;
 /// Makes, in a folder: `ca.pem`, the authority; `server.crt` and `server.key` for this machine, by its name and its address;
 /// and `server.pem`, all of it in one.
 pub fn make(folder: &Path) {
+    make_for(folder, "DNS:localhost,IP:127.0.0.1");
+}
+
+/// The same, with a server's certificate for other names.
+pub fn make_for(folder: &Path, names: &str) {
     let openssl = |arguments: &str| {
         let mut command = Command::new("openssl");
         command.args(arguments.split(' ')).current_dir(folder);
@@ -15,7 +20,7 @@ pub fn make(folder: &Path) {
     };
     openssl("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem");
     openssl("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr");
-    fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+    fs::write(folder.join("names"), format!("subjectAltName={names}\n")).unwrap();
     let signed = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt";
     openssl(&format!("x509 -req -in server.csr {signed}"));
     let read = |name| fs::read_to_string(folder.join(name)).unwrap();

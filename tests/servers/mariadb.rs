@@ -1,6 +1,6 @@
 //! MariaDB: an own server in a folder, on a free port, with its general log and statistics by user.
 
-use super::{Process, eventually, free_port};
+use super::{Process, certificates, eventually, free_port};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,10 +16,23 @@ pub struct Mariadb {
 impl Mariadb {
     /// Starts a server with the database `shop` and further settings, as `--log-bin=bin`.
     pub fn start(settings: &[&str]) -> Mariadb {
-        let folder = tempfile::Builder::new().prefix("throughline-mariadb-").tempdir().unwrap();
-        if is_root() {
-            run(Command::new("chown").args(["-R", "mysql:mysql"]).arg(folder.path()));
-        }
+        let folder = folder();
+        give_to_mysql(folder.path());
+        Mariadb::start_in(folder, settings)
+    }
+
+    /// Starts one that speaks TLS as well, with the certificates of [`Mariadb::certificates`].
+    pub fn start_with_tls(settings: &[&str]) -> Mariadb {
+        let folder = folder();
+        certificates::make(folder.path());
+        give_to_mysql(folder.path());
+        let file = |option: &str, name: &str| format!("--{option}={}", folder.path().join(name).display());
+        let tls = [file("ssl-ca", "ca.pem"), file("ssl-cert", "server.crt"), file("ssl-key", "server.key")];
+        let settings: Vec<&str> = settings.iter().copied().chain(tls.iter().map(String::as_str)).collect();
+        Mariadb::start_in(folder, &settings)
+    }
+
+    fn start_in(folder: tempfile::TempDir, settings: &[&str]) -> Mariadb {
         let data = format!("--datadir={}", folder.path().join("data").display());
         let mut install = as_mysql(&binary("mariadb-install-db"));
         install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).arg(data);
@@ -30,6 +43,18 @@ impl Mariadb {
         server.start_again();
         server.sql("", "CREATE DATABASE shop");
         server
+    }
+
+    /// The folder of its certificates.
+    pub fn certificates(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// From now on its certificate is for these names, by another authority.
+    pub fn is_certified_for(&self, names: &str) {
+        certificates::make_for(self.folder.path(), names);
+        give_to_mysql(self.folder.path());
+        self.sql("", "FLUSH SSL");
     }
 
     /// Starts it, or starts it again.
@@ -118,6 +143,16 @@ impl Mariadb {
 impl Drop for Mariadb {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("throughline-mariadb-").tempdir().unwrap()
+}
+
+fn give_to_mysql(folder: &Path) {
+    if is_root() {
+        run(Command::new("chown").args(["-R", "mysql:mysql"]).arg(folder));
     }
 }
 

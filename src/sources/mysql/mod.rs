@@ -5,6 +5,7 @@
 //!                                          └─▶ running: what is under way? ─▶ rows, a page a statement ─▶ proof
 //! ```
 
+mod address;
 mod catalog;
 pub mod changes;
 mod examine;

@@ -1,5 +1,6 @@
 //! One connection that cannot write, and every wait on it bounded.
 
+use super::address;
 use crate::sources::live::{Failure, Intake};
 use crate::sources::waiting::{Halt, Waiter};
 use futures_core::Stream;
@@ -44,6 +45,7 @@ fn options(url: &str) -> Result<(MySqlConnectOptions, String), Failure> {
     if !["mysql://", "mariadb://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(Failure(format!("the url is none of MySQL, since it does not begin with `mysql://`: {FORM}")));
     }
+    address::check_files(url)?;
     let options = MySqlConnectOptions::from_str(url)
         .map_err(|error| Failure(format!("the url is none of MySQL ({error}): {FORM}")))?;
     let database = options.get_database().unwrap_or_default();
@@ -209,13 +211,18 @@ fn code(error: &sqlx::Error) -> u16 {
 fn refused(address: &str, error: &sqlx::Error) -> Failure {
     let remedy = match code(error) {
         1045 | 1698 => {
-            ": the password or the user in `url` is wrong, or the server lets this user in from elsewhere only"
+            ": the password or the user in `url` is wrong, or the server lets this user in from elsewhere only, over TLS only \
+             (`?ssl-mode=REQUIRED`), or with a certificate only (`&ssl-cert=FILE&ssl-key=FILE`)"
         }
         1044 => ": this user has no right to the database in `url`",
         1049 => ": the database in `url` does not exist",
         1040 | 1203 | 1226 => ": the server has no connection left for us; it is tried again",
         _ if error.to_string().contains("RSA") => {
             ": this user's password can only be sent over TLS, `?ssl-mode=REQUIRED`"
+        }
+        _ if error.to_string().contains("certificate") => {
+            ": name the authority of the server's certificate in `url`, `?ssl-mode=VERIFY_CA&ssl-ca=FILE`; \
+             `ssl-mode=VERIFY_IDENTITY` wants the server's name in it as well"
         }
         _ => "",
     };

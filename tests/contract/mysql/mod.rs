@@ -3,6 +3,7 @@
 pub mod cost;
 pub mod late;
 pub mod rows;
+mod tls;
 
 use crate::postgres::{COMMON, table};
 use crate::servers::mariadb::Mariadb;

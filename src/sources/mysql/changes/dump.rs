@@ -4,6 +4,7 @@ use super::cursor::Position;
 use super::setup::{Server, grant};
 use super::{BATCH_BYTES, BATCH_EVENTS, CONNECTS_WITHIN, HEARTBEAT, Halt, SILENCE_MAX, TICK, failed};
 use crate::sources::live::{Failure, Intake};
+use crate::sources::mysql::address;
 use crate::sources::waiting::Waiter;
 use futures_core::Stream;
 use mysql_async::binlog::events::Event;
@@ -147,7 +148,7 @@ async fn ask(options: Opts, server: &Server, server_id: u32, from: From<'_>) -> 
 
 /// The connection's options: those of the address, as far as this client has them.
 fn options(url: &str, server: &Server) -> Result<Opts, Failure> {
-    let (plain, query) = url.split_once('?').unwrap_or((url, ""));
+    let (plain, _) = url.split_once('?').unwrap_or((url, ""));
     let plain = match plain.split_once("://") {
         Some((_, rest)) => format!("mysql://{rest}"),
         None => plain.to_owned(),
@@ -157,16 +158,16 @@ fn options(url: &str, server: &Server) -> Result<Opts, Failure> {
         Failure("the url is none of MySQL: write `mysql://user:password@host:3306/database`".to_owned())
     })?;
     let options = OptsBuilder::from_opts(options).prefer_socket(false).stmt_cache_size(0);
-    Ok(options.max_allowed_packet(Some(1 << 30)).ssl_opts(ssl(query, server)?).into())
+    Ok(options.max_allowed_packet(Some(1 << 30)).ssl_opts(ssl(url, server)?).into())
 }
 
 /// TLS as the address asks for it, `ssl-mode` and `ssl-ca`; where it does not, as the other connection got it.
-fn ssl(query: &str, server: &Server) -> Result<Option<SslOpts>, Failure> {
+fn ssl(url: &str, server: &Server) -> Result<Option<SslOpts>, Failure> {
     let (mut mode, mut ca) = (String::new(), None);
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+    for (name, value) in address::options(url) {
         match name {
             "ssl-mode" | "sslmode" => mode = value.to_ascii_uppercase(),
-            "ssl-ca" | "sslca" => ca = Some(PathBuf::from(decoded(value))),
+            "ssl-ca" | "sslca" => ca = Some(PathBuf::from(value)),
             "ssl-cert" | "sslcert" | "ssl-key" | "sslkey" => {
                 return Err(Failure(
                     "change capture cannot show a client's certificate: let its user in by a password, or use `capture: \
@@ -186,26 +187,6 @@ fn ssl(query: &str, server: &Server) -> Result<Option<SslOpts>, Failure> {
         "REQUIRED" => Some(trusting),
         _ => Some(trusting).filter(|_| !server.cipher.is_empty()),
     })
-}
-
-/// Text of an address, in which `%20` stands for a blank.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let hex = behind.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Why the log does not come.
@@ -234,8 +215,7 @@ mod tests {
         let tls = options.ssl_opts().unwrap();
         assert!(tls.skip_domain_validation() && !tls.accept_invalid_certs() && tls.root_certs().len() == 1);
         assert!(ssl("", &server("")).unwrap().is_none() && ssl("", &server("AES")).unwrap().is_some());
-        assert!(ssl("ssl-mode=DISABLED", &server("AES")).unwrap().is_none());
-        assert!(ssl("ssl-cert=a", &server("")).unwrap_err().0.contains("capture: poll"));
-        assert_eq!(decoded("%2Fa%zz"), "/a%zz");
+        assert!(ssl("?ssl-mode=DISABLED", &server("AES")).unwrap().is_none());
+        assert!(ssl("?ssl-cert=a", &server("")).unwrap_err().0.contains("capture: poll"));
     }
 }
