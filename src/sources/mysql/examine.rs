@@ -4,7 +4,7 @@ use super::Options;
 use super::catalog::{self, Relation};
 use super::poll::HIDDEN;
 use super::row;
-use super::running;
+use super::running::{self, Met};
 use super::session::{Session, text};
 use super::sql;
 use crate::model::time::{Span, Time};
@@ -71,7 +71,7 @@ fn look(options: &Options, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
 
 /// Whether what is proven is earned.
 fn proofs(session: &mut Session) -> Result<Remark, Halt> {
-    let running = running::read(session, &mut Vec::new(), None, &mut Alone)?;
+    let running = running::read(session, &mut Vec::new(), (None, &mut Met::default()), &mut Alone)?;
     Ok(match (running.assumed, running.held_by) {
         (Some(why), _) => Remark::warning(format!("progress will be assumed, by the declared lateness: {why}")),
         (None, Some(who)) => Remark::warning(format!(

@@ -11,7 +11,7 @@
 use super::Options;
 use super::catalog::{self, Relation};
 use super::row::{self, Taken};
-use super::running::{self, Running};
+use super::running::{self, Met, Running};
 use super::session::{Session, bytes};
 use super::sql::{self, PAGE_ROWS, UNORDERED_ROWS_MAX};
 use crate::model::time::{Span, Time};
@@ -33,7 +33,8 @@ pub(super) fn follow(options: &Options, cursor: Option<&[u8]>, intake: &mut dyn 
     let followed = Followed::new(options.common, cursor)?;
     let session = Session::open(&options.url.0, intake)?;
     let (relations, looked_up) = (Vec::new(), Instant::now());
-    let mut poller = Poller { options, session, followed, relations, looked_up, whole: None, told: None };
+    let (whole, met, told) = (None, Met::default(), None);
+    let mut poller = Poller { options, session, followed, relations, looked_up, whole, met, told };
     poller.open(intake)?;
     loop {
         poller.round(intake)?;
@@ -50,6 +51,8 @@ struct Poller<'o> {
     looked_up: Instant,
     /// What the last reading of what is under way gave.
     whole: Option<Time>,
+    /// What it met.
+    met: Met,
     /// What was last told to hold the proof back.
     told: Option<String>,
 }
@@ -81,6 +84,7 @@ impl Poller<'_> {
         self.followed.tables.iter_mut().for_each(|tracker| tracker.is(SAME, intake));
         self.followed.recall(intake);
         self.whole = self.followed.whole();
+        self.met.at = self.whole;
         Ok(())
     }
 
@@ -92,7 +96,8 @@ impl Poller<'_> {
             self.looked_up = Instant::now();
         }
         let here = Instant::now();
-        let running = running::read(&mut self.session, &mut self.followed.cursor.prepared, self.whole, intake)?;
+        let last = (self.whole, &mut self.met);
+        let running = running::read(&mut self.session, &mut self.followed.cursor.prepared, last, intake)?;
         self.whole = Some(running.whole);
         let begun = Begun { at: running.now, here };
         for index in 0..self.relations.len() {

@@ -9,6 +9,10 @@
 //! is proven beyond the beginning of the oldest one. Statements are read first, transactions after them, and the rows
 //! last: whatever moves on meanwhile is met at least once.
 //!
+//! A transaction is shown as begun when it first touches a table, and the statement that did may have waited for the table
+//! since long before: its row bears a time before that. Where the statement has ended meanwhile, it either was under way
+//! at the last reading, or began after it; so each reading knows what the last one met.
+//!
 //! The server keeps what `INNODB_TRX` shows for a tenth of a second and longer, while others read it too. Our own
 //! transaction is asked for with it, and the text of our statement in it: if that is this very one, what is shown is no
 //! older. Its beginning also tells the zone of the others', which is the machine's, not the session's.
@@ -42,6 +46,29 @@ pub(super) struct Running {
     pub held_by: Option<String>,
 }
 
+/// What a reading has met, for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    /// When it was; `None` before the first.
+    pub at: Option<Time>,
+    /// The connections that ran a statement, each with its beginning.
+    statements: Vec<(i64, Time)>,
+    /// The transactions, by connection and name, each with the time before which nothing that it wrote can have begun.
+    transactions: Vec<((i64, String), Time)>,
+}
+
+impl Met {
+    /// Before when nothing that this transaction wrote can have begun.
+    fn floor(&self, open: &Open) -> Time {
+        let known = |((thread, name), _): &&((i64, String), Time)| *thread == open.thread && *name == open.name;
+        if let Some((_, floor)) = self.transactions.iter().find(known) {
+            return *floor;
+        }
+        let running = self.statements.iter().find(|(thread, _)| *thread == open.thread).map(|(_, began)| *began);
+        running.into_iter().chain(self.at).chain([open.began]).min().unwrap_or(open.began)
+    }
+}
+
 /// Why a user without rights proves nothing.
 const BLIND: &str = "the user may not see when other users' transactions began: `GRANT PROCESS ON *.* TO …`";
 /// Why a replica proves nothing.
@@ -49,15 +76,15 @@ const REPLICA: &str = "the server applies what others have written (a replica, o
                        know which transactions are under way there";
 
 /// Reads what is under way. `prepared` are the transactions without a session that were met before, each with the time
-/// before which it cannot have begun; `before` is what the last reading gave.
+/// before which it cannot have begun; `before` is what the last reading gave, and `met` what it met.
 pub(super) fn read(
     session: &mut Session,
     prepared: &mut Vec<(String, Time)>,
-    before: Option<Time>,
+    (before, met): (Option<Time>, &mut Met),
     intake: &mut dyn Intake,
 ) -> Result<Running, Halt> {
     session.rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", intake)?;
-    let running = look(session, prepared, before, intake);
+    let running = look(session, prepared, (before, met), intake);
     // Where reading has failed, the session is given up.
     if running.is_ok() {
         session.rows("COMMIT", intake)?;
@@ -68,7 +95,7 @@ pub(super) fn read(
 fn look(
     session: &mut Session,
     prepared: &mut Vec<(String, Time)>,
-    before: Option<Time>,
+    (before, met): (Option<Time>, &mut Met),
     intake: &mut dyn Intake,
 ) -> Result<Running, Halt> {
     let now = moment(&session.row(&format!("SELECT {NOW}"), intake)?, 0)?;
@@ -87,12 +114,15 @@ fn look(
             (open.name.clone(), known.unwrap_or_else(|| before.map_or(open.began, |before| before.min(open.began))))
         })
         .collect();
-    let held = transactions
+    let attached = transactions.iter().filter(|open| open.thread != 0);
+    let floors = attached.map(|open| ((open.thread, open.name.clone()), met.floor(open))).collect();
+    *met = Met { at: Some(now), statements: statements.running, transactions: floors };
+    let held = met
+        .transactions
         .iter()
-        .filter(|open| open.thread != 0)
-        .map(|open| (open.began, format!("the transaction of connection {}", open.thread)))
+        .map(|((thread, _), floor)| (*floor, format!("the transaction of connection {thread}")))
         .chain(prepared.iter().map(|(name, since)| (*since, format!("the prepared transaction {name} (XA RECOVER)"))))
-        .chain(statements.began.map(|(began, thread)| (began, format!("the statement of connection {thread}"))))
+        .chain(met.statements.iter().map(|(thread, began)| (*began, format!("the statement of connection {thread}"))))
         .min();
     let whole = held.as_ref().map_or(now, |(began, _)| now.min(*began));
     let held_by = held.filter(|(began, _)| now.since(*began) > TOLD_AFTER).map(|(_, who)| who);
@@ -108,8 +138,8 @@ fn moment(row: &MySqlRow, index: usize) -> Result<Time, Failure> {
 
 /// The statements that others run.
 struct Statements {
-    /// The beginning of the oldest one, and the connection that runs it.
-    began: Option<(Time, i64)>,
+    /// The connections that run one, each with its beginning.
+    running: Vec<(i64, Time)>,
     /// Some of them apply what another server has written.
     applies: bool,
 }
@@ -125,14 +155,13 @@ fn statements(session: &mut Session, intake: &mut dyn Intake) -> Result<Statemen
         ),
         intake,
     )?;
-    let mut found = Statements { began: None, applies: false };
+    let mut found = Statements { running: Vec::new(), applies: false };
     for row in &rows {
         if text(row, 1)?.as_deref() == Some("system user") {
             found.applies = true;
             continue;
         }
-        let one = (moment(row, 2)?, number(row, 0)?.unwrap_or_default());
-        found.began = Some(found.began.map_or(one, |oldest| oldest.min(one)));
+        found.running.push((number(row, 0)?.unwrap_or_default(), moment(row, 2)?));
     }
     Ok(found)
 }
@@ -188,4 +217,23 @@ fn shown(own: i64, rows: &[MySqlRow], mark: &str, now: Time) -> Result<Option<Ve
         }
     }
     Ok(off.map(|off| open.into_iter().map(|open| Open { began: open.began - off, ..open }).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_transaction_wrote_is_no_older_than_what_the_last_reading_met() {
+        let open = |thread, name: &str, began| Open { name: name.into(), began: Time(began), thread };
+        let first = Met::default();
+        assert_eq!(first.floor(&open(1, "a", 70)), Time(70), "what it wrote before is before the watch");
+        let known = vec![((1, "a".to_owned()), Time(40))];
+        let met = Met { at: Some(Time(60)), statements: vec![(1, Time(50)), (2, Time(30))], transactions: known };
+        assert_eq!(met.floor(&open(1, "a", 70)), Time(40), "as it was found to be when it was met first");
+        assert_eq!(met.floor(&open(1, "b", 70)), Time(50), "its statement was under way");
+        assert_eq!(met.floor(&open(2, "c", 70)), Time(30));
+        assert_eq!(met.floor(&open(3, "d", 70)), Time(60), "its statement began after the last reading");
+        assert_eq!(met.floor(&open(3, "e", 20)), Time(20));
+    }
 }

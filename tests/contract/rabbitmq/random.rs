@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-use throughline::model::time::Time;
+use throughline::model::time::{Span, Time};
 use throughline::sources::live::{Failure, Intake, Note, Record, Source, Stopped};
 use throughline::sources::rabbitmq::{Options, Rabbitmq};
 
@@ -154,7 +154,8 @@ fn round(server: &Server, plan: &Plan) {
     let max_messages = if overflows { 60 } else { 40_000 };
     let taps = || vec![bound("orders", "shop", &["orders"]), bound("others", "shop", &["others"])];
     let url = server.url(WATCHER, proxy.port);
-    let options = || Options { max_messages, ..options(url.clone(), taps()) };
+    // What rounds leave behind is bound as well, and would be written to by all that follow.
+    let options = || Options { max_messages, keep: Span::seconds(20), ..options(url.clone(), taps()) };
     let journal =
         Arc::new(Mutex::new(Journal { lag: Duration::from_millis(random.u64(0..150)), ..Journal::default() }));
     let visible = Mutex::new(BTreeMap::new());
