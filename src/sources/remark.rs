@@ -1,6 +1,7 @@
 //! What a look at a system says to whoever configures it: `check --connect`.
 
-use super::live::{Intake, Record, Stopped};
+use super::live::{Failure, Intake, Record, Stopped};
+use super::waiting::Halt;
 use crate::model::time::Time;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +40,15 @@ impl Remark {
     pub fn error(text: impl Into<String>) -> Remark {
         Remark { weight: Weight::Error, text: text.into() }
     }
+}
+
+/// All that a look has found, also where it came to no end.
+pub(super) fn looked(look: impl FnOnce(&mut Vec<Remark>) -> Result<(), Halt>) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    if let Err(Halt::Failed(Failure(why))) = look(&mut remarks) {
+        remarks.push(Remark::error(why));
+    }
+    remarks
 }
 
 /// The intake of a look: nothing is taken, nothing stops it.

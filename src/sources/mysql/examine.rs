@@ -7,79 +7,37 @@ use super::row;
 use super::running::{self, Met};
 use super::session::{Session, text};
 use super::sql;
-use crate::model::time::{Span, Time};
+use crate::model::time::Time;
 use crate::sources::live::{Failure, Intake};
-use crate::sources::remark::{Alone, Remark};
-use crate::sources::tables::{Sample, Sweep, Table};
+use crate::sources::remark::{Alone, Remark, looked};
+use crate::sources::tables::look::{self, COMPARED_MAX, Rows};
+use crate::sources::tables::{Sweep, Table};
 use crate::sources::waiting::Halt;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Column, Row};
-use std::collections::HashMap;
-use std::time::Duration;
-
-/// How long changes are waited for.
-const WATCHED_FOR: Duration = Duration::from_secs(5);
-/// So many rows of a table, the last ones, are compared.
-const COMPARED_MAX: usize = 20_000;
-
-/// Rows by their keys, each with its text and what its `updated` says.
-type Rows = HashMap<Option<String>, (String, Option<Time>)>;
 
 /// Looks at everything that can be looked at.
 pub(super) fn examine(options: &Options) -> Vec<Remark> {
-    let mut remarks = Vec::new();
-    match look(options, &mut remarks) {
-        Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
-        Ok(()) | Err(Halt::Stopped) => {}
-    }
-    remarks
+    looked(|remarks| look(options, remarks))
 }
 
 fn look(options: &Options, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
     let mut session = Session::open(&options.url.0, &mut Alone)?;
     remarks.push(Remark::good(format!("{} at {} lets us in, to read only", session.product(), session.address())));
-    remarks.push(proofs(&mut session)?);
-    let mut found = Vec::new();
-    for table in &options.tables {
-        match catalog::look_up(&mut session, table, &mut Alone) {
-            Ok(relation) => found.push((table, relation)),
-            Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
-            Err(Halt::Stopped) => return Ok(()),
-        }
-    }
+    remarks.push(running::read(&mut session, &mut Vec::new(), (None, &mut Met::default()), &mut Alone)?.remark());
+    let found = look::found(&options.tables, remarks, |table| catalog::look_up(&mut session, table, &mut Alone))?;
     let begun = Alone.now();
-    let mut before = Vec::new();
     for (table, relation) in &found {
         remarks.extend(of_table(&mut session, table, relation)?);
         if table.updated.is_some() {
             remarks.push(narrows(&mut session, table, relation, begun)?);
-            before.push((table, relation, rows(&mut session, table, relation)?));
         }
     }
-    if !before.is_empty() {
-        std::thread::sleep(WATCHED_FOR);
-    }
-    for (table, relation, before) in before {
-        let now = rows(&mut session, table, relation)?;
-        let changed = now.into_iter().filter(|(key, (text, _))| before.get(key).is_none_or(|(was, _)| was != text));
-        let updated = changed.map(|(_, (_, updated))| updated).collect();
-        let reach = options.common.lateness.max(Span::seconds(1));
-        remarks.extend(Sample { updated, more: false }.remarks(table, begun, Alone.now(), reach));
-    }
+    let compared = look::compared(&found, options.common.lateness, &mut Alone, |table, relation| {
+        rows(&mut session, table, relation)
+    });
+    remarks.extend(compared?);
     Ok(())
-}
-
-/// Whether what is proven is earned.
-fn proofs(session: &mut Session) -> Result<Remark, Halt> {
-    let running = running::read(session, &mut Vec::new(), (None, &mut Met::default()), &mut Alone)?;
-    Ok(match (running.assumed, running.held_by) {
-        (Some(why), _) => Remark::warning(format!("progress will be assumed, by the declared lateness: {why}")),
-        (None, Some(who)) => Remark::warning(format!(
-            "nothing can be proven beyond {} at present: {who} began then and may still write",
-            running.whole
-        )),
-        (None, None) => Remark::good("it tells which transactions are under way, so progress is proven"),
-    })
 }
 
 /// What is followed, and what of it cannot be proven.

@@ -11,12 +11,12 @@
 use super::Options;
 use super::catalog::{self, Relation};
 use super::row::{self, Taken};
-use super::running::{self, Met, Running};
+use super::running::{self, Met};
 use super::session::{Session, bytes};
 use super::sql::{self, PAGE_ROWS, UNORDERED_ROWS_MAX};
 use crate::model::time::{Span, Time};
 use crate::sources::live::{Failure, Intake};
-use crate::sources::tables::{Followed, Kind, Mark, Reading, Row, System};
+use crate::sources::tables::{Followed, Kind, Mark, Reading, Row, Running, System};
 use crate::sources::waiting::Halt;
 use sqlx::mysql::MySqlRow;
 use std::time::{Duration, Instant};
@@ -160,15 +160,7 @@ impl Poller<'_> {
         let hidden = self.relations.iter().any(|relation| !relation.is_shown);
         intake.assumed(running.assumed.or(hidden.then_some(HIDDEN)));
         self.followed.prove(intake)?;
-        if running.held_by != self.told {
-            if let Some(who) = &running.held_by {
-                intake.trouble(&format!(
-                    "nothing is proven beyond {}: {who} began then and may still write. End it, or wait for it",
-                    running.whole
-                ));
-            }
-            self.told.clone_from(&running.held_by);
-        }
+        running.tell(&mut self.told, intake);
         Ok(())
     }
 }

@@ -21,6 +21,7 @@ use super::session::{NO_PRIVILEGE, Session, number, text};
 use crate::model::time::{Span, Time};
 use crate::model::timestamp;
 use crate::sources::live::{Failure, Intake};
+use crate::sources::tables::Running;
 use crate::sources::waiting::Halt;
 use sqlx::mysql::MySqlRow;
 use std::time::Duration;
@@ -33,18 +34,6 @@ const SHOWN_ANEW: Duration = Duration::from_millis(130);
 const TRIES_MAX: u32 = 8;
 /// Zones differ by whole quarters of an hour.
 const ZONE_STEP: i64 = 900_000_000_000;
-
-/// What was under way.
-pub(super) struct Running {
-    /// The database's clock, before anything was looked at.
-    pub now: Time,
-    /// What was not visible when this was read, and is not seen later, began at this time or later.
-    pub whole: Time,
-    /// Why that is not known but assumed.
-    pub assumed: Option<&'static str>,
-    /// What holds the proof back.
-    pub held_by: Option<String>,
-}
 
 /// What a reading has met, for the next one.
 #[derive(Debug, Default)]

@@ -6,55 +6,39 @@ use super::row;
 use super::running;
 use super::session::{Session, column};
 use super::sql::{self, Which};
-use crate::model::time::{Span, Time};
-use crate::sources::live::Failure;
-use crate::sources::remark::{Alone, Remark};
-use crate::sources::tables::{Sample, Sweep, Table};
+use crate::model::time::Time;
+use crate::sources::remark::{Alone, Remark, looked};
+use crate::sources::tables::{Sample, Sweep, Table, look};
 use crate::sources::waiting::Halt;
-use std::time::Duration;
 
-/// How long changes are waited for.
-const WATCHED_FOR: Duration = Duration::from_secs(5);
 /// So many changed rows of a table are looked at.
 const CHANGED_MAX: usize = 10_000;
 
 /// Looks at everything that can be looked at.
 pub(super) fn examine(options: &Options) -> Vec<Remark> {
-    let mut remarks = Vec::new();
-    match look(options, &mut remarks) {
-        Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
-        Ok(()) | Err(Halt::Stopped) => {}
-    }
-    remarks
+    looked(|remarks| look(options, remarks))
 }
 
 fn look(options: &Options, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
     let mut session = Session::open(&options.url.0, &mut Alone)?;
     let version: String = column(&session.row("SHOW server_version", &mut Alone)?, 0)?;
     remarks.push(Remark::good(format!("PostgreSQL {version} at {} lets us in, to read only", session.address())));
-    remarks.push(proofs(&mut session)?);
+    remarks.push(running::read(&mut session, &mut Vec::new(), None, &mut Alone)?.remark());
     let types = catalog::types(&mut session, &mut Alone)?;
-    let mut found = Vec::new();
-    for table in &options.tables {
-        match catalog::look_up(&mut session, table, &types, &mut Alone) {
-            Ok(relation) => found.push((table, relation)),
-            Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
-            Err(Halt::Stopped) => return Ok(()),
-        }
-    }
+    let found =
+        look::found(&options.tables, remarks, |table| catalog::look_up(&mut session, table, &types, &mut Alone))?;
     let (begun, bound) = moment(&mut session)?;
     for (table, relation) in &found {
         remarks.extend(of_table(&mut session, table, relation, begun)?);
     }
     if found.iter().any(|(table, relation)| table.updated.is_some() && relation.has_transactions) {
-        std::thread::sleep(WATCHED_FOR);
+        std::thread::sleep(look::WATCHED_FOR);
     }
     for (table, relation) in &found {
         if table.updated.is_some() && relation.has_transactions {
             let sample = changed(&mut session, table, relation, bound)?;
             let (ended, _) = moment(&mut session)?;
-            let reach = options.common.lateness.max(Span::seconds(1));
-            remarks.extend(sample.remarks(table, begun, ended, reach));
+            remarks.extend(sample.remarks(table, begun, ended, options.common.lateness));
         }
     }
     Ok(())
@@ -65,19 +49,6 @@ fn moment(session: &mut Session) -> Result<(Time, u32), Halt> {
     let now = sql::micros("clock_timestamp()");
     let row = session.row(&format!("SELECT {now}, txid_snapshot_xmin(txid_current_snapshot())"), &mut Alone)?;
     Ok((Time(column::<i64>(&row, 0)?.saturating_mul(1_000)), column::<i64>(&row, 1)? as u32))
-}
-
-/// Whether what is proven is earned.
-fn proofs(session: &mut Session) -> Result<Remark, Halt> {
-    let running = running::read(session, &mut Vec::new(), None, &mut Alone)?;
-    Ok(match (running.assumed, running.held_by) {
-        (Some(why), _) => Remark::warning(format!("progress will be assumed, by the declared lateness: {why}")),
-        (None, Some(who)) => Remark::warning(format!(
-            "nothing can be proven beyond {} at present: {who} began then and may still write",
-            running.whole
-        )),
-        (None, None) => Remark::good("it tells which transactions are under way, so progress is proven"),
-    })
 }
 
 /// How a table will be read.

@@ -7,13 +7,13 @@
 use super::Options;
 use super::catalog::{self, Relation};
 use super::row::{self, Taken};
-use super::running::{self, Running};
+use super::running;
 use super::session::{Session, column};
 use super::sql::{self, Which, micros};
 use super::types::Types;
 use crate::model::time::{Span, Time};
 use crate::sources::live::{Intake, Start};
-use crate::sources::tables::{Followed, Kind, Mark, Reading, Row, System, Tracker};
+use crate::sources::tables::{Followed, Kind, Mark, Reading, Row, Running, System, Tracker};
 use crate::sources::waiting::Halt;
 use sqlx::postgres::PgRow;
 use std::time::{Duration, Instant};
@@ -168,15 +168,7 @@ impl Poller<'_> {
     fn prove(&mut self, running: &Running, intake: &mut dyn Intake) -> Result<(), Halt> {
         intake.assumed(running.assumed);
         self.followed.prove(intake)?;
-        if running.held_by != self.told {
-            if let Some(who) = &running.held_by {
-                intake.trouble(&format!(
-                    "nothing is proven beyond {}: {who} began then and may still write. End it, or wait for it",
-                    running.whole
-                ));
-            }
-            self.told.clone_from(&running.held_by);
-        }
+        running.tell(&mut self.told, intake);
         Ok(())
     }
 }

@@ -8,20 +8,11 @@ use super::session::{Session, column};
 use super::sql::micros;
 use crate::model::time::{Span, Time};
 use crate::sources::live::Intake;
+use crate::sources::tables::Running;
 use crate::sources::waiting::Halt;
 
 /// A transaction that holds the proof back for longer is told.
 const TOLD_AFTER: Span = Span::seconds(30);
-
-/// What was under way.
-pub(super) struct Running {
-    /// What was not visible when this was read, and is not seen by a later snapshot, began at this time or later.
-    pub whole: Time,
-    /// Why that is not known but assumed.
-    pub assumed: Option<&'static str>,
-    /// What holds the proof back.
-    pub held_by: Option<String>,
-}
 
 /// Reads what is under way. `prepared` are the prepared transactions that were met before, each with the time before
 /// which it cannot have begun; `before` is what the last reading gave.
@@ -39,7 +30,7 @@ pub(super) fn read(
     if replica {
         // Transactions run elsewhere. What was replayed is all that has come.
         let whole = column::<Option<i64>>(&sessions, 3)?.map_or(Time::MIN, time).min(now);
-        return Ok(Running { whole, assumed: Some(REPLICA), held_by: None });
+        return Ok(Running { now, whole, assumed: Some(REPLICA), held_by: None });
     }
     let mut whole = oldest.map_or(now, |oldest| oldest.min(now));
     let mut held_by = None;
@@ -64,7 +55,7 @@ pub(super) fn read(
         whole = *since;
         held_by = (now.since(whole) > TOLD_AFTER).then(|| format!("the prepared transaction {name}"));
     }
-    Ok(Running { whole, assumed: (!sees_all).then_some(BLIND), held_by })
+    Ok(Running { now, whole, assumed: (!sees_all).then_some(BLIND), held_by })
 }
 
 /// Why a user without rights proves nothing.

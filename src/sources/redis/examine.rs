@@ -1,7 +1,6 @@
 //! `check --connect`: what the server lets us see, and what can be proven of it.
 
-use super::super::live::Failure;
-use super::super::remark::{Alone, Remark};
+use super::super::remark::{Alone, Remark, looked};
 use super::super::waiting::{Halt, Waiter};
 use super::node::Node;
 use super::options::Options;
@@ -20,12 +19,7 @@ const SHOWN: usize = 120;
 
 /// Looks at everything that can be looked at.
 pub(super) fn examine(options: &Arc<Options>) -> Vec<Remark> {
-    let mut remarks = Vec::new();
-    match look(options, &mut remarks) {
-        Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
-        Ok(()) | Err(Halt::Stopped) => {}
-    }
-    remarks
+    looked(|remarks| look(options, remarks))
 }
 
 fn look(options: &Arc<Options>, remarks: &mut Vec<Remark>) -> Result<(), Halt> {

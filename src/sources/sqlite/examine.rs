@@ -5,30 +5,14 @@ use super::catalog;
 use super::poll::ASSUMED;
 use super::session::Session;
 use super::values::{self, Value, value};
-use crate::model::time::{Span, Time};
-use crate::sources::live::{Failure, Intake};
-use crate::sources::remark::{Alone, Remark};
-use crate::sources::tables::{Sample, Sweep, Table, quoted};
+use crate::sources::remark::{Alone, Remark, looked};
+use crate::sources::tables::look::{self, COMPARED_MAX, Rows};
+use crate::sources::tables::{Sweep, Table, quoted};
 use crate::sources::waiting::Halt;
-use std::collections::HashMap;
-use std::time::Duration;
-
-/// How long changes are waited for.
-const WATCHED_FOR: Duration = Duration::from_secs(5);
-/// So many rows of a table, the last ones, are compared.
-const COMPARED_MAX: usize = 20_000;
-
-/// Rows by their order, each with its text and what its `updated` says.
-type Rows = HashMap<String, (String, Option<Time>)>;
 
 /// Looks at everything that can be looked at.
 pub(super) fn examine(options: &Options) -> Vec<Remark> {
-    let mut remarks = Vec::new();
-    match look(options, &mut remarks) {
-        Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
-        Ok(()) | Err(Halt::Stopped) => {}
-    }
-    remarks
+    looked(|remarks| look(options, remarks))
 }
 
 fn look(options: &Options, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
@@ -44,40 +28,22 @@ fn look(options: &Options, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
         )),
     });
     remarks.push(Remark::warning(format!("progress will be assumed: {ASSUMED}")));
-    let mut found = Vec::new();
-    for table in &options.tables {
-        match catalog::look_up(&mut session, table, &mut Alone) {
-            Ok(relation) => found.push((table, relation)),
-            Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
-            Err(Halt::Stopped) => return Ok(()),
-        }
-    }
-    let begun = Alone.now();
-    let mut before = Vec::new();
+    let found = look::found(&options.tables, remarks, |table| catalog::look_up(&mut session, table, &mut Alone))?;
     for (table, relation) in &found {
         let count = session.rows(&format!("SELECT count(*) FROM {}", quoted(&table.name)), &mut Alone)?;
         let count = count.first().map(|row| value(row, 0)).transpose()?.and_then(|count| count.key());
         let key = relation.key.join(", ");
         let count = count.unwrap_or_default();
         remarks.push(Remark::good(format!("{}: {count} rows, told apart by {key}", table.name)));
-        if table.updated.is_some() {
-            // How times are written shows in rows alone.
-            if count != "0" {
-                remarks.push(narrows(&mut session, table, relation)?);
-            }
-            before.push((table, relation, rows(&mut session, table, relation)?));
+        // How times are written shows in rows alone.
+        if table.updated.is_some() && count != "0" {
+            remarks.push(narrows(&mut session, table, relation)?);
         }
     }
-    if !before.is_empty() {
-        std::thread::sleep(WATCHED_FOR);
-    }
-    for (table, relation, before) in before {
-        let now = rows(&mut session, table, relation)?;
-        let changed = now.into_iter().filter(|(order, (text, _))| before.get(order).is_none_or(|(was, _)| was != text));
-        let updated = changed.map(|(_, (_, updated))| updated).collect();
-        let reach = options.common.lateness.max(Span::seconds(1));
-        remarks.extend(Sample { updated, more: false }.remarks(table, begun, Alone.now(), reach));
-    }
+    let compared = look::compared(&found, options.common.lateness, &mut Alone, |table, relation| {
+        rows(&mut session, table, relation)
+    });
+    remarks.extend(compared?);
     Ok(())
 }
 
@@ -118,7 +84,7 @@ fn rows(session: &mut Session, table: &Table, relation: &catalog::Relation) -> R
         let place: Vec<String> =
             (1..=order.len()).map(|at| value(&row, at).map(|value| value.json())).collect::<Result<_, _>>()?;
         let updated: Value = value(&row, 0)?;
-        found.insert(place.join(","), (values::json(&row, 1 + order.len())?, updated.time(table)));
+        found.insert(Some(place.join(",")), (values::json(&row, 1 + order.len())?, updated.time(table)));
     }
     Ok(found)
 }

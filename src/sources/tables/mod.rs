@@ -19,7 +19,9 @@
 
 mod cursor;
 mod followed;
+pub mod look;
 mod memory;
+mod running;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ mod tracker;
 
 pub use followed::Followed;
 pub use memory::hash;
+pub use running::Running;
 pub use sample::Sample;
 pub use tracker::{Kind, Mark, Reading, Row, System, TABLES_MAX, Tracker};
 

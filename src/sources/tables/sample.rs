@@ -18,9 +18,10 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// What to say of a table's `updated`, of which rows changed between two moments. `reach`: how far before the first
-    /// of them a change within the declared lateness may be stamped.
-    pub fn remarks(&self, table: &Table, begun: Time, ended: Time, reach: Span) -> Vec<Remark> {
+    /// What to say of a table's `updated`, of which rows changed between two moments: a change may be stamped before them
+    /// by the declared lateness, and by a second where that is less.
+    pub fn remarks(&self, table: &Table, begun: Time, ended: Time, lateness: Span) -> Vec<Remark> {
+        let reach = lateness.max(Span::seconds(1));
         let Some(name) = &table.updated else { return Vec::new() };
         let of = &table.name;
         let seconds = ended.since(begun).as_millis().div_euclid(1000);

@@ -7,9 +7,9 @@ use super::reader::Reader;
 use super::setup::{self, End, Server, Watched, end};
 use super::{ASK_EVERY, Halt, Options, existing, failed};
 use crate::model::time::Time;
-use crate::sources::live::{Failure, Intake, Start};
+use crate::sources::live::{Intake, Start};
 use crate::sources::mysql::session::Session;
-use crate::sources::remark::{Alone, Remark};
+use crate::sources::remark::{Alone, Remark, looked};
 use std::time::Instant;
 
 /// Follows the tables until the daemon stops or something fails.
@@ -149,12 +149,7 @@ impl Following<'_, '_> {
 
 /// Looks at everything that can be looked at.
 pub(super) fn examine(options: &Options, server_id: u32) -> Vec<Remark> {
-    let mut remarks = Vec::new();
-    match look(options, server_id, &mut remarks) {
-        Err(Halt::Failed(Failure(why))) => remarks.push(Remark::error(why)),
-        Ok(()) | Err(Halt::Stopped) => {}
-    }
-    remarks
+    looked(|remarks| look(options, server_id, remarks))
 }
 
 fn look(options: &Options, server_id: u32, remarks: &mut Vec<Remark>) -> Result<(), Halt> {
