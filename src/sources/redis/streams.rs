@@ -160,8 +160,7 @@ impl Stream {
             ));
             asked.server.clone_into(&mut position.server);
         }
-        let fewer = info.added.zip(position.added).is_some_and(|(now, before)| now < before);
-        if !position.missing && (info.last < position.id || fewer) {
+        if !position.missing && (info.last < position.id || info.is_another(&position)) {
             self.lost.push(format!("stream `{key}` was deleted and made again"));
             position = position.again();
         }
@@ -291,6 +290,15 @@ fn begin(key: &str, info: &Info, asked: &Asked<'_>) -> (Position, Option<(Time, 
 }
 
 impl Info {
+    /// Whether the count shows that this is another stream than the one that was read: less was ever added to it, or all
+    /// that was read has gone, and yet there is more than can have come since. So it is known before any entry of the
+    /// other one is taken for one of the first.
+    fn is_another(&self, position: &Position) -> bool {
+        let Some((now, before)) = self.added.zip(position.added) else { return false };
+        let is_gone = self.first.is_some_and(|first| first > position.id);
+        now < before || (is_gone && self.length > now - before)
+    }
+
     fn read(answer: &Value) -> Option<Info> {
         let pairs = value::pairs(answer.clone())?;
         let of = |name: &str| pairs.iter().find(|(key, _)| value::raw(key) == name.as_bytes()).map(|(_, value)| value);

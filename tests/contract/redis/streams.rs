@@ -117,6 +117,7 @@ fn a_stream_that_is_made_again_is_another() {
     let again = follow(&server, Start::Latest, place);
     let said = wait(&again, 5);
     assert!(holes(&said)[0].contains("was deleted and made again"), "{:?}", holes(&said));
+    assert!(told(&said).iter().all(|entry| entry.starts_with("audit#3:")), "{:?}", told(&said));
     again.stop();
 }
 
