@@ -4,13 +4,14 @@ use super::decoding::{self, Stamp};
 use super::source::{self, Defaults};
 use super::{SourceConfig, Tap};
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned};
+use crate::flow::dialect::Dialect;
 use crate::flow::fields::{self, Fields};
 use crate::flow::format::{Decoding, Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
 use crate::flow::yaml::{Entry, Node, Scalar};
 use crate::model::time::Span;
 use crate::sources::live::Start;
-use crate::sources::rabbitmq::{Begin, Binding, Options, Origin, Secret, Tap as What, Trace};
+use crate::sources::rabbitmq::{Begin, Binding, Options, Origin, Secret, Stamped, Tap as What, Trace};
 use std::path::Path;
 
 /// The longest span from a message's time to its being in a queue, where nothing else is said.
@@ -28,6 +29,9 @@ const TAPS_MAX: usize = 500;
 const NAME_MAX: usize = 128;
 /// So long is the name of an exchange, a queue or a key.
 const WORD_MAX: usize = 255;
+
+/// A header that every task of Celery has.
+const CELERY_TASK: &str = "task";
 
 const EXAMPLE: &str = "name what is followed: `queues: {shipping: {exchange: shop, routing: \"shipping.*\"}}`, or `streams`, or `firehose`";
 
@@ -54,15 +58,20 @@ pub(super) fn config(
             .help("`format: regex` with a `pattern` takes a line with columns apart")
             .report(diagnostics);
     }
-    let stamped = decoding.as_ref().is_some_and(|decoding| decoding.time.is_none());
+    let dialect = decoding.as_ref().and_then(Decoding::dialect);
+    let stamped = match dialect {
+        _ if decoding.as_ref().is_none_or(|decoding| decoding.time.is_some()) => Stamped::Never,
+        // Its events say their own time, and its tasks none.
+        Some(Dialect::Celery) => Stamped::Where(CELERY_TASK),
+        _ => Stamped::Always,
+    };
     let defaults = Defaults {
         lateness: Lateness::Span(LATENESS),
         carries: Carries::Messages,
         // Each publisher stamps its messages by its own clock.
         clock: Clock::Many,
-        resolution: if stamped { RESOLUTION } else { Span::ZERO },
+        resolution: if stamped == Stamped::Always { RESOLUTION } else { Span::ZERO },
     };
-    let dialect = decoding.as_ref().and_then(Decoding::dialect);
     source::of_messages(dialect, fields, diagnostics);
     let defaults = defaults.of_dialect(dialect);
     let starts = watched_from(&taps);

@@ -32,6 +32,7 @@ sources:
     redact: body.email
   plain: {type: rabbitmq, url: "amqp://localhost", queues: {orders: {exchange: shop}}}
   replayed: {type: rabbitmq, url: "amqp://localhost", streams: {ledger: {}}, start: beginning}
+  tasks: {type: rabbitmq, url: "amqp://localhost", queues: {events: {exchange: celeryev}}, format: celery}
 "#;
 
 fn loaded(text: &str) -> (Option<Config>, String) {
@@ -49,25 +50,26 @@ fn options(source: &SourceConfig) -> &Options {
 fn every_option_of_a_broker_is_read() {
     let (config, told) = loaded(FULL);
     let config = config.unwrap_or_else(|| panic!("{told}"));
-    let [broker, plain, replayed] = &config.sources[..] else { panic!("three sources") };
+    let [broker, plain, replayed, tasks] = &config.sources[..] else { panic!("four sources") };
     let (full, short) = (options(broker), options(plain));
     assert_eq!(&*full.url.0, "amqps://watcher:s3cret@broker/shop");
     assert!(full.ca.as_ref().unwrap().ends_with("ca.pem") && full.certificate.is_some());
     let taps: Vec<String> = full.taps.iter().map(|tap| format!("{}: {:?}", tap.name, tap.origin)).collect();
     insta::assert_snapshot!(taps.join("\n"));
     assert_eq!((full.keep, full.max_messages, full.max_bytes), (Span::seconds(3600), 5_000, 1 << 20));
-    assert!(full.durable && !full.stamped);
+    assert!(full.durable && full.stamped == Stamped::Never);
     assert_eq!((broker.resolution, broker.start), (Span::ZERO, Start::Latest));
     let info = broker.info();
     assert!(info.has_time && info.default_dedupe_is_position && info.carries == Carries::Messages);
     assert_eq!((short.keep, short.max_messages, short.durable), (KEEP, MESSAGES, false));
     assert!(
-        short.stamped
+        short.stamped == Stamped::Always
             && short.taps[0].origin
                 == Origin::Exchange { exchange: "shop".into(), binding: Binding::Keys(vec!["#".into()]) }
     );
     assert_eq!((plain.pacing.lateness, plain.resolution), (Lateness::Span(LATENESS), RESOLUTION));
     assert_eq!(replayed.start, Start::Beginning);
+    assert_eq!((options(tasks).stamped, tasks.resolution), (Stamped::Where("task"), Span::ZERO));
     assert!(!format!("{config:?}").contains("s3cret"));
 }
 

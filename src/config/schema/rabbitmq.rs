@@ -1,6 +1,6 @@
 //! Of `type: rabbitmq`.
 
-use super::{choice, duration, source, text, texts};
+use super::{choice, duration, of_messages, source, text, texts};
 use serde_json::{Value, json};
 
 /// A number, or text with a variable in it.
@@ -31,7 +31,7 @@ pub(super) fn rabbitmq() -> Value {
             }),
             "format": choice(
                 "How a message is written. Default: json.",
-                &["json", "logfmt", "regex", "text", "document"]
+                &[&["json", "logfmt", "regex", "text", "document"], &of_messages()[..]].concat()
             ),
             "lateness": duration("The longest span from a message's time to its being in a queue. Default: 5s."),
             "start": text(

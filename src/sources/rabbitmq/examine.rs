@@ -1,7 +1,7 @@
 //! `check --connect`: whether the broker lets us in, may be bound to, and what will be proven.
 
 use super::link::Link;
-use super::options::{Options, Origin, Tap};
+use super::options::{Options, Origin, Stamped, Tap};
 use super::own::{self, Names, TRACE};
 use super::replay;
 use crate::sources::live::Failure;
@@ -80,8 +80,11 @@ fn proofs(options: &Options) -> Remark {
             options.max_messages
         );
     }
-    if options.stamped {
-        text += ". Messages without a timestamp have the time at which they come here: then progress is assumed";
+    const ARRIVAL: &str = "have the time at which they come here: then progress is assumed";
+    match options.stamped {
+        Stamped::Always => text += &format!(". Messages without a timestamp {ARRIVAL}"),
+        Stamped::Where(header) => text += &format!(". Messages with the header `{header}` and no timestamp {ARRIVAL}"),
+        Stamped::Never => {}
     }
     Remark::good(text)
 }

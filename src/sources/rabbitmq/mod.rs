@@ -28,7 +28,7 @@ mod place;
 mod replay;
 
 pub use super::secret::Secret;
-pub use options::{Begin, Binding, Options, Origin, Tap, Trace};
+pub use options::{Begin, Binding, Options, Origin, Stamped, Tap, Trace};
 
 use crate::sources::live::{Failure, Intake, Source};
 use crate::sources::remark::Remark;

@@ -23,10 +23,21 @@ pub struct Options {
     pub max_bytes: u64,
     /// Our queues are durable, for a broker that allows no others.
     pub durable: bool,
-    /// Messages are timed by their own property: no `time` is named.
-    pub stamped: bool,
+    /// Which messages are timed by their own property.
+    pub stamped: Stamped,
     /// How far the clocks that stamp the messages may be from this machine's.
     pub clock_skew: Span,
+}
+
+/// Which messages are timed by their own property, and have the time at which they come here where it is not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamped {
+    /// All.
+    Always,
+    /// Those that have this header; others say their time in their body.
+    Where(&'static str),
+    /// None: a field of the body is named.
+    Never,
 }
 
 /// How long the broker keeps our queues after a look at it.

@@ -15,7 +15,7 @@ use super::watch::Seen;
 use client::Client;
 use throughline::model::time::Span;
 use throughline::sources::live::Source;
-use throughline::sources::rabbitmq::{Binding, Options, Origin, Rabbitmq, Secret, Tap};
+use throughline::sources::rabbitmq::{Binding, Options, Origin, Rabbitmq, Secret, Stamped, Tap};
 
 /// A tap on an exchange, by routing keys.
 pub fn bound(name: &str, exchange: &str, keys: &[&str]) -> Tap {
@@ -33,7 +33,7 @@ pub fn options(url: String, taps: Vec<Tap>) -> Options {
         max_messages: 40_000,
         max_bytes: 256 << 20,
         durable: false,
-        stamped: true,
+        stamped: Stamped::Always,
         clock_skew: Span::ZERO,
     }
 }

@@ -1,7 +1,7 @@
 //! What becomes of a delivery: a record, a mark, a seal, or something that was lost.
 
-use super::super::message;
-use super::super::options::{Origin, Tap, Trace};
+use super::super::message::{self, Message};
+use super::super::options::{Origin, Stamped, Tap, Trace};
 use super::super::own::{MARK, TRACE};
 use super::super::place::Taken;
 use super::{Follower, Round, Whose};
@@ -156,7 +156,7 @@ impl Follower<'_> {
             let (exchange, key) = (delivery.exchange.as_str(), delivery.routing_key.as_str());
             message::plain(exchange, key, delivery.redelivered, &delivery.properties)
         };
-        if self.options.stamped && message.time.is_none() && !self.unstamped {
+        if message.time.is_none() && !self.unstamped && is_stamped(self.options.stamped, &message) {
             self.unstamped = true;
             intake.assumed(Some("messages come without a timestamp, and have the time at which they came here"));
         }
@@ -174,6 +174,15 @@ impl Follower<'_> {
         });
         self.unsent += 1;
         self.changed = true;
+    }
+}
+
+/// Whether a message has no other time than its property.
+fn is_stamped(stamped: Stamped, message: &Message) -> bool {
+    match stamped {
+        Stamped::Always => true,
+        Stamped::Where(header) => message.headers.iter().any(|(name, _)| name == header),
+        Stamped::Never => false,
     }
 }
 
