@@ -4,6 +4,7 @@ use super::decoding::{self, Stamp};
 use super::source::{self, Defaults};
 use super::{SourceConfig, Tap};
 use crate::flow::diagnostic::{Diagnostics, Problem, Spanned};
+use crate::flow::dialect::Dialect;
 use crate::flow::fields::{self, Fields};
 use crate::flow::format::{Decoding, Format, Lateness};
 use crate::flow::plan::{Carries, Clock};
@@ -49,6 +50,7 @@ pub(super) fn config(
     let texts = decoding.as_ref().is_some_and(|decoding| decoding.dialect().is_some());
     format_fits(decoding.as_ref(), keys.is_empty(), fields, diagnostics);
     let own_times = decoding.as_ref().is_none_or(|decoding| decoding.time.is_none());
+    let dialect = decoding.as_ref().and_then(Decoding::dialect);
     let defaults = Defaults {
         lateness: Lateness::Span(LATENESS),
         carries: if keys.is_empty() { Carries::Messages } else { Carries::Rows },
@@ -59,6 +61,8 @@ pub(super) fn config(
             (true, false) => RESOLUTION,
         },
     };
+    // What BullMQ tells is stamped by the server; any other library stamps what it sends.
+    let defaults = if dialect == Some(&Dialect::BullMq) { defaults } else { defaults.of_dialect(dialect) };
     let skips_versions = !keys.is_empty();
     let options = (|| {
         let streams = streams.into_iter().map(|stream| stream.value).collect();
@@ -82,12 +86,13 @@ pub(super) fn config(
     Some(config)
 }
 
-/// Values are JSON; entries and messages may also be what a library writes.
+/// Values are JSON, but for the jobs of BullMQ; entries and messages may also be what a library writes.
 fn format_fits(decoding: Option<&Decoding>, no_keys: bool, fields: &Fields<'_>, diagnostics: &Diagnostics<'_>) {
     let (Some(decoding), Some(node)) = (decoding, fields.get("format")) else { return };
     let wrong = match &decoding.format {
         Format::Json => return,
         Format::Dialect(dialect) if dialect.is_test_result() => "Redis does not carry the results of test tools",
+        Format::Dialect(Dialect::BullMq) => return,
         Format::Dialect(_) if no_keys => return,
         Format::Dialect(_) => "this format is of entries and messages, and values of keys are JSON",
         _ => "what is in Redis comes as JSON",
@@ -196,6 +201,8 @@ sources:
     redact: body.email
   plain: {type: redis, url: "redis://cache", keys: ["order:*"]}
   log: {type: redis, url: "redis://cache/3", streams: audit, start: 2026-11-26T00:00:00Z, format: bullmq}
+  jobs: {type: redis, url: "redis://cache", keys: "bull:mail:[0-9]*", types: hash, format: bullmq}
+  tasks: {type: redis, url: "redis://cache", channels: "/0.celeryev/*", format: celery}
 "#;
 
     fn loaded(text: &str) -> (Option<Config>, String) {
@@ -206,7 +213,7 @@ sources:
     fn every_option_of_redis_is_read() {
         let (config, told) = loaded(FULL);
         let config = config.unwrap_or_else(|| panic!("{told}"));
-        let [cache, plain, log] = &config.sources[..] else { panic!("three sources") };
+        let [cache, plain, log, jobs, tasks] = &config.sources[..] else { panic!("five sources") };
         let (Tap::Redis(full), Tap::Redis(short), Tap::Redis(streams)) = (&cache.tap, &plain.tap, &log.tap) else {
             panic!("all are Redis")
         };
@@ -234,6 +241,9 @@ sources:
             (&[Pattern { name: "order:*".into(), glob: "order:*".into() }][..], 5)
         );
         assert!(matches!(log.start, Start::At(_)) && streams.streams == ["audit"]);
+        // A job is a thing with versions, stamped by the server; workers stamp their events themselves.
+        assert_eq!((jobs.carries, jobs.clock, jobs.skips_versions), (Carries::Rows, Clock::PerPart, true));
+        assert_eq!((tasks.carries, tasks.clock, tasks.skips_versions), (Carries::Messages, Clock::Many, false));
         assert!(streams.texts && !full.texts && log.info().default_dedupe_is_position);
         assert!(!format!("{config:?}").contains("s3cret"));
     }
@@ -247,7 +257,7 @@ sources:
   a: {type: redis}
   b: {type: redis, url: "http://me:s3cret@cache", keys: [], sentinel: {name: shop}}
   c: {type: redis, url: "redis://cache", key: "order:*", types: [strings], streams: [audit]}
-  d: {type: redis, url: "redis://cache", keys: "order:*", security: {certificate: me.pem}, format: bullmq}
+  d: {type: redis, url: "redis://cache", keys: "order:*", security: {certificate: me.pem}, format: celery}
   e: {type: redis, url: "redis://cache", streams: audit, format: csv}
 "#,
         );

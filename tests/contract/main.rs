@@ -6,6 +6,7 @@
 //! suite.rs    the contract: one function a promise
 //! late.rs     writers that commit late and out of order, and what may not be said then
 //! logs.rs …   one file a system
+//! jobs/       libraries that run jobs, on the systems that carry them
 //! ```
 //!
 //! A server that is not there is a failure which says what to install: `tests/run` does.
@@ -13,6 +14,7 @@
 #[path = "../servers/mod.rs"]
 mod servers;
 
+mod jobs;
 mod kafka;
 mod late;
 mod logs;

@@ -46,7 +46,7 @@ pub(super) fn redis() -> Value {
             "streams": texts("The streams, by their keys."),
             "channels": names("The channels, by name or by pattern; in a map, by names of your own."),
             "format": choice(
-                "How entries and messages are written, where no keys are followed: JSON, or as a library writes them. Default: json.",
+                "How what is read is written: JSON, or as a library writes it; of keys, `bullmq` alone. Default: json.",
                 &[&["json"], &of_messages()[..]].concat()
             ),
             "lateness": duration("The longest span from an event's time to its being visible. Default: 1s."),

@@ -1,5 +1,12 @@
 //! BullMQ: the entries of a queue's stream of events, and its jobs, which are hashes. Fields are called as the library
 //! calls them; what it keeps as JSON in text is JSON here.
+//!
+//! ```text
+//! bull:orders:events     an event has `event`, and most have `jobId`
+//! bull:orders:events#2   the same after the queue was flushed: its jobs are counted from 1 again
+//! bull:orders:12         a job
+//! bull:orders:12:lock    what belongs to a job or a queue, and is passed over
+//! ```
 
 use super::object::{Object, put, time};
 use crate::extract::Record;
@@ -12,18 +19,21 @@ use crate::model::value::Value;
 use std::borrow::Cow;
 
 /// How a hash abbreviates what a job calls otherwise.
-const SHORT: [(&str, &str); 6] = [
+const SHORT: [(&str, &str); 7] = [
     ("atm", "attemptsMade"),
     ("ats", "attemptsStarted"),
     ("stc", "stalledCounter"),
     ("pb", "processedBy"),
     ("rjk", "repeatJobKey"),
     ("deid", "deduplicationId"),
+    ("defa", "deferredFailure"),
 ];
 /// What is kept as JSON in text.
-const JSON: [&str; 5] = ["data", "opts", "returnvalue", "progress", "stacktrace"];
+const JSON: [&str; 6] = ["data", "opts", "returnvalue", "progress", "stacktrace", "parent"];
+/// What is text, also where it looks like something else.
+const TEXTS: [&str; 4] = ["name", "failedReason", "processedBy", "deferredFailure"];
 /// What counts.
-const NUMBERS: [&str; 9] = [
+const NUMBERS: [&str; 10] = [
     "attemptsMade",
     "attemptsStarted",
     "stalledCounter",
@@ -33,21 +43,55 @@ const NUMBERS: [&str; 9] = [
     "delay",
     "priority",
     "attemptNumber",
+    "count",
 ];
+/// How keys end that are no jobs, but belong to a queue or to a job.
+const BESIDE: [&str; 23] = [
+    "id",
+    "meta",
+    "wait",
+    "paused",
+    "active",
+    "delayed",
+    "prioritized",
+    "waiting-children",
+    "completed",
+    "failed",
+    "data",
+    "stalled",
+    "stalled-check",
+    "events",
+    "limiter",
+    "marker",
+    "pc",
+    "repeat",
+    "lock",
+    "logs",
+    "dependencies",
+    "processed",
+    "unsuccessful",
+];
+/// What stands before the id of a job that a schedule makes, in which there are colons; no other id has any, nor has the
+/// name of a queue. And before what a queue deduplicates by.
+const REPEATED: &str = ":repeat:";
+const DEDUPLICATED: &str = ":de:";
 
 pub(super) fn read<'a>(record: &Record<'a>) -> Result<Piece<'a>, Undecodable> {
+    let key = record.attributes.key.filter(|key| key.contains(':'));
+    let place = key.unwrap_or(record.stream());
+    let (queue, id) = parted(place);
+    if key.is_some_and(|key| !is_job(key, id, record.payload)) {
+        return Ok(Piece::Passed(record.attributes.time));
+    }
     // A job that was removed has no value any more.
     let members = if record.payload == b"null" { Object::default() } else { Object::of_payload(record.payload)? };
     let is_event = members.has("event");
-    // `bull:orders:events`, `bull:orders:12`.
-    let place = record.attributes.key.filter(|key| key.contains(':')).unwrap_or(record.stream());
-    let mut of_place = place.rsplitn(2, ':');
-    let (last, before) = (of_place.next().unwrap_or_default(), of_place.next());
-    let queue = before.map(|before| before.split_once(':').map_or(before, |(_, queue)| queue));
     let mut fields = Fields::default();
-    put(&mut fields, "queue", queue.map_or(Value::Null, |queue| Value::Text(queue.to_owned().into())));
-    if !is_event && !members.has("jobId") && before.is_some() {
-        put(&mut fields, "jobId", Value::Text(last.to_owned().into()));
+    put(&mut fields, "queue", queue.map_or(Value::Null, |queue| Value::Text(queue.into())));
+    if is_event {
+        put(&mut fields, "job", job(record, queue, &members));
+    } else if !members.has("jobId") && queue.is_some() {
+        put(&mut fields, "jobId", Value::Text(id.into()));
     }
     // A source that says itself when it was has the better clock.
     let at = match record.attributes.time {
@@ -60,11 +104,39 @@ pub(super) fn read<'a>(record: &Record<'a>) -> Result<Piece<'a>, Undecodable> {
         let value = match value {
             Value::Text(text) if JSON.contains(&&*name) => spelt(text),
             Value::Text(text) if NUMBERS.contains(&&*name) => super::sample::number(text),
+            value @ (Value::Text(_) | Value::Null) => value,
+            other if TEXTS.contains(&&*name) => Value::Text(other.display().into_owned().into()),
             other => other,
         };
         fields.push(Name::Record(name), value);
     }
     Ok(Told { time: at, ..Told::of(fields) }.into())
+}
+
+/// The queue and what stands behind it: the id of a job, or `events`.
+fn parted(place: &str) -> (Option<&str>, &str) {
+    let (before, last) = match place.find(REPEATED) {
+        Some(at) => (Some(&place[..at]), &place[at + 1..]),
+        None => place.rsplit_once(':').map_or((None, place), |(before, last)| (Some(before), last)),
+    };
+    // The prefix stands before it, and may have colons.
+    (before.map(|before| before.rsplit_once(':').map_or(before, |(_, queue)| queue)), last)
+}
+
+/// Whether a key is that of a job, whatever is left of it.
+fn is_job(key: &str, id: &str, payload: &[u8]) -> bool {
+    let has_value = payload.first() == Some(&b'{') || payload == b"null";
+    let is_schedule = id.strip_prefix("repeat:").is_some_and(|id| !id.contains(':'));
+    has_value && !is_schedule && !BESIDE.contains(&id) && !key.contains(DEDUPLICATED)
+}
+
+/// What tells a job from all others, those of the same id before a flush included: `orders/12`, `orders#2/12`. Who
+/// flushes or obliterates a queue removes the counter of its jobs and the stream of their events at once.
+fn job<'a>(record: &Record<'a>, queue: Option<&str>, event: &Object<'a>) -> Value<'a> {
+    let (Some(id), Some(queue)) = (event.text("jobId"), queue) else { return event.get("jobId") };
+    let part = record.part.strip_prefix(record.stream());
+    let life = part.filter(|life| life.starts_with('#')).unwrap_or_default();
+    Value::Text(format!("{queue}{life}/{id}").into())
 }
 
 /// Text that is JSON, also where it is no object, as one; else as it stands.

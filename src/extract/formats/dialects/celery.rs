@@ -17,12 +17,16 @@ use std::borrow::Cow;
 /// Where the headers of a task stand.
 type Headers<'a> = Object<'a>;
 
+/// Headers of a task that count, and those that hold more than one value.
+const NUMBERS: [&str; 3] = ["retries", "group_index", "replaced_task_nesting"];
+const JSON: [&str; 4] = ["timelimit", "stamps", "stamped_headers", "ignore_result"];
+
 pub(super) fn read<'a>(record: &Record<'a>) -> Result<Vec<Piece<'a>>, Undecodable> {
     let text = utf8(record.payload)?;
     let value = json::validate(text).map_err(|error| not_json(text, &error))?;
     // What a broker says of the message is no part of the task.
     let of_task = record.attributes.headers.iter().filter(|(name, _)| !name.starts_with("amqp."));
-    let headers = of_task.map(|(name, value)| ((*name).into(), Value::Text((*value).into())));
+    let headers = of_task.map(|(name, value)| ((*name).into(), header(name, value)));
     let headers: Headers<'a> = Object(headers.collect());
     if let Some(message) =
         Object::lent(value.clone()).filter(|o| o.has("body") && o.has("headers") && o.has("properties"))
@@ -38,6 +42,15 @@ pub(super) fn read<'a>(record: &Record<'a>) -> Result<Vec<Piece<'a>>, Undecodabl
         return message_of(value, Object::lent(message.get("headers")).unwrap_or_default());
     }
     message_of(value, headers)
+}
+
+/// A header's value as it was before the source made a text of it.
+fn header<'a>(name: &str, value: &'a str) -> Value<'a> {
+    match NUMBERS.contains(&name) {
+        true => super::sample::number(value.into()),
+        false if JSON.contains(&name) => json::validate(value).unwrap_or(Value::Text(value.into())),
+        false => Value::Text(value.into()),
+    }
 }
 
 fn message_of<'a>(body: Value<'a>, headers: Headers<'a>) -> Result<Vec<Piece<'a>>, Undecodable> {

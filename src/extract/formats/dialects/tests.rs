@@ -28,9 +28,12 @@ fn told(dialect: &str, payload: &str, key: Option<&str>, headers: Headers<'_>) -
 fn one(reader: &mut Reader, payload: &str, key: Option<&str>, headers: Headers<'_>) -> String {
     let attributes = Attributes { key, headers, stream: key.and(Some("bull:orders:events")), ..Attributes::default() };
     let position = Position { part: 0, offset: 1, element: 0 };
-    let record = Record { payload: payload.as_bytes(), position, ingest: Time(0), part: "a", attributes };
+    pieces(reader, &Record { payload: payload.as_bytes(), position, ingest: Time(0), part: "a", attributes })
+}
+
+fn pieces(reader: &mut Reader, record: &Record<'_>) -> String {
     let mut out = String::new();
-    for (_, piece) in reader.read(&record) {
+    for (_, piece) in reader.read(record) {
         let time = |time: Option<Time>| time.map_or("no time".to_owned(), |time| time.to_string());
         match piece {
             Piece::Told(told) => {
@@ -57,7 +60,7 @@ fn what_tools_write_is_told_by_known_names() {
         ("junit", "junit", include_str!("vectors/junit.xml")),
         ("k6", "k6", include_str!("vectors/k6.jsonl")),
         ("gatling", "gatling", include_str!("vectors/simulation.log")),
-        // Written by Celery 5.
+        // Written by Celery 5.7: retried, expired, its process killed, taken up again after its worker was lost.
         ("celery", "celery", include_str!("vectors/celery.jsonl")),
     ] {
         insta::assert_snapshot!(name, told(dialect, payload, None, &[]));
@@ -111,7 +114,7 @@ fn celery_tells_tasks_and_events_one_or_many_at_a_time() {
         "{many}"
     );
     let headers: Headers<'_> = &[("task", "shop.pay"), ("id", "t-1"), ("root_id", "t-0"), ("retries", "1")];
-    let expect = "no time +0 is t-1 1\n  {\"type\":\"task-message\",\"task_id\":\"t-1\",\"args\":[\"o-1\"],\"kwargs\":{\"amount\":5},\"embed\":{\"chain\":null},\"task\":\"shop.pay\",\"id\":\"t-1\",\"root_id\":\"t-0\",\"retries\":\"1\"}\n";
+    let expect = "no time +0 is t-1 1\n  {\"type\":\"task-message\",\"task_id\":\"t-1\",\"args\":[\"o-1\"],\"kwargs\":{\"amount\":5},\"embed\":{\"chain\":null},\"task\":\"shop.pay\",\"id\":\"t-1\",\"root_id\":\"t-0\",\"retries\":1}\n";
     let body = r#"[["o-1"],{"amount":5},{"chain":null}]"#;
     assert_eq!(told("celery", body, None, headers), expect);
     let over_rabbitmq = [headers, &[("amqp.routing_key", "celery")]].concat();
@@ -139,20 +142,41 @@ fn bullmq_tells_events_and_jobs() {
     );
     assert_eq!(
         event,
-        "2026-01-12T10:00:00.250Z +0\n  {\"queue\":\"orders\",\"id\":\"1768212000250-0\",\"event\":\"completed\",\"jobId\":\"12\",\"returnvalue\":{\"ok\":true},\"prev\":\"active\"}\n"
+        "2026-01-12T10:00:00.250Z +0\n  {\"queue\":\"orders\",\"job\":\"orders/12\",\"id\":\"1768212000250-0\",\"event\":\"completed\",\"jobId\":\"12\",\"returnvalue\":{\"ok\":true},\"prev\":\"active\"}\n"
     );
     let removed = told("bullmq", "null", Some("bull:orders:12"), &[]);
     assert_eq!(removed, "no time +0\n  {\"queue\":\"orders\",\"jobId\":\"12\"}\n");
-    let job = told(
-        "bullmq",
-        r#"{"name":"pay","data":"{\"order_id\":\"o-1\"}","opts":"{\"attempts\":3}","timestamp":"1768212000000","atm":"1","stc":"1","processedOn":"1768212000250","failedReason":"boom"}"#,
-        Some("bull:orders:12"),
-        &[],
-    );
-    assert_eq!(
-        job,
-        "2026-01-12T10:00:00.250Z +0\n  {\"queue\":\"orders\",\"jobId\":\"12\",\"name\":\"pay\",\"data\":{\"order_id\":\"o-1\"},\"opts\":{\"attempts\":3},\"timestamp\":1768212000000,\"attemptsMade\":1,\"stalledCounter\":1,\"processedOn\":1768212000250,\"failedReason\":\"boom\"}\n"
-    );
+    // Of a schedule, and behind a prefix of several words.
+    for key in ["bull:orders:repeat:nightly:1768212000000", "shop:eu:orders:repeat:nightly:1768212000000"] {
+        let job = told("bullmq", r#"{"name":7,"timestamp":"1768212000000"}"#, Some(key), &[]);
+        let expect =
+            r#"{"queue":"orders","jobId":"repeat:nightly:1768212000000","name":"7","timestamp":1768212000000}"#;
+        assert_eq!(job, format!("2026-01-12T10:00:00Z +0\n  {expect}\n"));
+    }
+    for key in ["bull:orders:12:lock", "bull:orders:meta", "bull:orders:repeat:nightly", "bull:orders:de:o-1"] {
+        assert_eq!(told("bullmq", "null", Some(key), &[]), "passed over, no time\n", "{key}");
+    }
+}
+
+/// What the source of Redis hands over of BullMQ 6.7: jobs that are done, tried again, fail, and stall; the same job
+/// numbers after the queue was obliterated.
+#[test]
+fn what_bullmq_has_written_is_told_by_its_names() {
+    let mut reader = Reader::new(&Dialect::BullMq, Tz::UTC);
+    let mut out = String::new();
+    for line in include_str!("vectors/bullmq.jsonl").lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let payload = line["payload"].to_string();
+        let millis = line["id"].as_str().and_then(|id| id.split_once('-')).map(|(millis, _)| millis.parse().unwrap());
+        let time = Some(Time(millis.unwrap_or(1_795_683_642_000_i64) * 1_000_000));
+        let attributes =
+            Attributes { key: line["key"].as_str(), stream: line["stream"].as_str(), time, ..Attributes::default() };
+        let position = Position { part: 0, offset: 1, element: 0 };
+        let part = line["part"].as_str().unwrap();
+        out +=
+            &pieces(&mut reader, &Record { payload: payload.as_bytes(), position, ingest: Time(0), part, attributes });
+    }
+    insta::assert_snapshot!(out);
 }
 
 #[test]

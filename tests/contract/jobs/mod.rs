@@ -1,0 +1,190 @@
+//! Celery and BullMQ, the real libraries on the real brokers: what happened to each job is seen as such by the daemon, with
+//! the flows and the sources of the page on presets, whose deadlines alone are made short.
+
+mod bullmq;
+mod celery;
+
+use crate::servers::{Process, eventually, free_port};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const PAGE: &str = include_str!("../../../docs/presets.md");
+
+/// How long the daemon may take to find what is there.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What a deadline on the page is.
+const DEADLINES: [&str; 2] = ["within: 1h", "within: 2h"];
+
+/// Check and key of each finding.
+type Findings = BTreeSet<(String, String)>;
+
+/// A file of a section of the page.
+fn documented(section: &str, name: &str) -> String {
+    let text = PAGE.split("\n## ").find(|text| text.starts_with(section)).expect("the section");
+    let (_, block) = text.split_once(&format!("```yaml {name}\n")).expect("the file");
+    block.split_once("```").expect("the end of the block").0.to_owned()
+}
+
+fn findings(all: &[(&str, &[&str])]) -> Findings {
+    let each =
+        all.iter().flat_map(|(check, keys)| keys.iter().map(move |key| ((*check).to_owned(), (*key).to_owned())));
+    each.collect()
+}
+
+/// The daemon, with flows of a section of the page.
+struct Daemon {
+    _process: Process,
+    folder: tempfile::TempDir,
+}
+
+impl Daemon {
+    /// Starts it, with so long a deadline for everything, and waits until all sources have proven something.
+    fn start(section: &str, flows: &[&str], within: Duration, sources: &str, url: &str) -> Daemon {
+        let folder = tempfile::tempdir().unwrap();
+        for flow in flows {
+            let within = format!("within: {}s", within.as_secs());
+            let text = DEADLINES.iter().fold(documented(section, flow), |text, long| text.replace(long, &within));
+            fs::write(folder.path().join(flow), text).unwrap();
+        }
+        let own = format!("clock_skew: 100ms\nserver: {{listen: \"127.0.0.1:{}\"}}\n", free_port());
+        // What waits for an event that may be late waits long enough.
+        let sources = sources.replace("format: celery}", "format: celery, lateness: 1s}");
+        fs::write(folder.path().join("throughline.yaml"), own + &sources).unwrap();
+        let file = |name: &str| File::create(folder.path().join(name)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
+        command.args(["run", "--format", "json"]).current_dir(folder.path()).stdin(Stdio::null());
+        command.env("AMQP_URL", url).env("REDIS_URL", url).stdout(file("out")).stderr(file("err"));
+        let daemon = Daemon { _process: Process(command.spawn().unwrap()), folder };
+        eventually("not all sources have proven anything", || {
+            let status = daemon.status();
+            let sources = status["sources"].as_array().cloned().unwrap_or_default();
+            let ready = !sources.is_empty() && sources.iter().all(|source| !source["progress"].is_null());
+            if ready { Ok(()) } else { Err(format!("{status:#}\n{}", daemon.said())) }
+        });
+        daemon
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
+        let output = command.args(["status", "--format", "json"]).current_dir(self.folder.path()).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.folder.path().join("err")).unwrap()
+    }
+
+    /// All that was found so far and is not healed.
+    fn found(&self) -> Findings {
+        let mut found = Findings::new();
+        for line in fs::read_to_string(self.folder.path().join("out")).unwrap().lines() {
+            let Ok(finding) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+            let text = |name: &str| finding[name].as_str().unwrap().to_owned();
+            let one = (text("check"), text("key"));
+            if text("status") == "open" {
+                found.insert(one);
+            } else {
+                found.remove(&one);
+            }
+        }
+        found
+    }
+
+    /// Waits until this is found and nothing else.
+    #[track_caller]
+    fn until_found(&self, expected: &Findings) {
+        let begun = Instant::now();
+        loop {
+            let found = self.found();
+            if found == *expected {
+                return;
+            }
+            if begun.elapsed() > PATIENCE {
+                let missing: Vec<_> = expected.difference(&found).collect();
+                let wrong: Vec<_> = found.difference(expected).collect();
+                panic!("not found: {missing:#?}\nwrong: {wrong:#?}\n{:#}\n{}", self.status(), self.said());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until so many transactions of each flow are consistent and so many are not; no other is left, nothing is
+    /// undecided, and everything could be read.
+    #[track_caller]
+    fn until_decided(&self, consistent: &[(&str, u64, u64)]) {
+        eventually("the verdicts are others", || {
+            let status = self.status();
+            let lanes = status["lanes"].as_array().cloned().unwrap_or_default();
+            let all = consistent.iter().all(|(flow, well, ill)| {
+                let lane = lanes.iter().find(|lane| lane["flow"] == *flow);
+                lane.is_some_and(|lane| {
+                    lane["consistent"] == *well
+                        && lane["inconsistent"] == *ill
+                        && lane["undecided"] == serde_json::json!({})
+                })
+            });
+            let sources = status["sources"].as_array().cloned().unwrap_or_default();
+            let readable = sources.iter().all(|source| source["undecodable"] == serde_json::json!({}));
+            if all && readable { Ok(()) } else { Err(format!("{status:#}")) }
+        });
+    }
+}
+
+/// A worker of a library, which says `ready` when it is; with all processes that it has.
+struct Worker {
+    process: Process,
+    log: PathBuf,
+}
+
+impl Worker {
+    fn start(mut command: Command, folder: &Path, name: &str) -> Worker {
+        let log = folder.join(name);
+        let file = File::create(&log).unwrap();
+        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).process_group(0);
+        let process = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        Worker { process: Process(process), log }
+    }
+
+    fn until_ready(self) -> Worker {
+        eventually("the worker is not ready", || {
+            let said = fs::read_to_string(&self.log).unwrap();
+            if said.contains("ready") { Ok(()) } else { Err(said) }
+        });
+        self
+    }
+
+    fn is_gone(&mut self) -> bool {
+        self.process.0.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.process.0.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+    }
+}
+
+/// Waits until a job has taken one more of the workers with it.
+#[track_caller]
+fn until_gone(workers: &mut [Worker], count: usize) {
+    eventually("no worker is lost", || {
+        let gone = workers.iter_mut().filter_map(|worker| worker.is_gone().then_some(())).count();
+        let said = || workers.iter().map(|worker| fs::read_to_string(&worker.log).unwrap()).collect();
+        if gone == count { Ok(()) } else { Err(said()) }
+    });
+}
+
+/// What a command prints: a job and its id, line by line.
+#[track_caller]
+fn sent(mut command: Command) -> Vec<String> {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().map(|line| line.split_once(' ').expect("a job and its id").1.to_owned()).collect()
+}
