@@ -57,8 +57,11 @@ fn complete_but_for_a_hole(system: &dyn System, said: &[Said], visible: &Visible
         Said::CaughtUp(at) => Some(*at),
         _ => None,
     });
-    let behind = |proof: Time| visible.iter().filter(move |(_, at)| **at > proof).map(|(id, at)| (*id, *at)).collect();
-    proof.is_some_and(|proof| complete(system, &said[hole..], &behind(proof)))
+    // The writer says when it has learnt that a record is visible: the first one behind the proof may have been so before.
+    let after = |proof: Time| visible.iter().filter(move |(_, at)| **at > proof).skip(1);
+    let behind = |proof: Time| after(proof).map(|(id, at)| (*id, *at)).collect();
+    // A hole is told right before the proof that ends it, when some of what came after it has been handed over.
+    proof.is_some_and(|proof| complete(system, said, &behind(proof)))
 }
 
 /// No proof was ahead of the truth: what was visible at a proof's moment had been handed over before it, unless a hole
