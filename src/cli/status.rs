@@ -104,7 +104,8 @@ fn tell(state: &DaemonState) -> String {
         (Phase::Running, false) => (ERROR, "not ready"),
     };
     let _ = writeln!(out, "{style}{word}{style:#}  {}  {DIM}since {}{DIM:#}", state.config, seconds(&state.started_at));
-    state.not_ready.iter().for_each(|why| _ = writeln!(out, "  {}", Whole(why)));
+    // All of it stands below, with the source or the flow that it is about.
+    state.not_ready.iter().for_each(|why| _ = writeln!(out, "  {}", Shown(why)));
     out.push('\n');
     out.push_str(&sources(&state.sources));
     for source in &state.sources {
