@@ -156,7 +156,7 @@ fn a_server_that_takes_over_is_gone_on_with_by_gtid() {
         "",
         &format!(
             "SET GLOBAL gtid_slave_pos = ''; DROP DATABASE shop; RESET MASTER; CHANGE MASTER TO MASTER_HOST='127.0.0.1', \
-             MASTER_PORT={}, MASTER_USER='root', MASTER_USE_GTID=slave_pos; START SLAVE",
+             MASTER_PORT={}, MASTER_USER='root', MASTER_USE_GTID=slave_pos, MASTER_SSL=0; START SLAVE",
             first.port
         ),
     );
