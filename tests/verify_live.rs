@@ -108,6 +108,18 @@ fn a_system_that_is_not_there_leaves_it_undecided() {
     assert!(told["undecided"]["source_down"].as_u64().is_some_and(|count| count > 0), "{told}");
 }
 
+/// A row that was there before the first look is dated by it where no column says more: it may have been in time.
+#[test]
+fn rows_that_nothing_dates_accuse_nobody() {
+    let shop = Shop::with(&[("o-1", 600, true)]);
+    let flow = FLOW.replace("after: stored, expect: shipped", "after: shipped, expect: stored");
+    shop.write("order.yaml", &flow);
+    shop.write("throughline.yaml", &CONFIG.replace("{columns: {key: id, updated: updated}}", "{columns: {key: id}}"));
+    let (code, told, said) = shop.verify(&["--since", "1h", "--settle", "1s"]);
+    assert_eq!(code, Some(3), "{told} {said}");
+    assert!(told["undecided"]["gap"].as_u64().is_some_and(|count| count > 0), "{told}");
+}
+
 /// A payment stands on the second line of its record, behind a line that says nothing.
 #[test]
 fn records_of_several_lines_are_whole() {

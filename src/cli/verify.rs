@@ -197,7 +197,7 @@ impl Args {
         for table in undated(project) {
             anstream::eprintln!(
                 "{WARNING}warning{WARNING:#}: no column of `{table}` says when something happened, so rows that were there before \
-                 are dated by the look that meets them, which is now: they may look late; name one (`columns: {{updated: …}}`)"
+                 are dated by the look that meets them, which is now, and what needs to know it stays undecided; name one (`columns: {{updated: …}}`)"
             );
         }
         let until = self.until.unwrap_or_else(now) + self.settle.unwrap_or(Span::ZERO);

@@ -102,6 +102,10 @@ pub trait Intake {
     /// Records may have been missed, from the last proof on up to the next one.
     fn hole(&mut self, why: &str);
 
+    /// Records of a stream were there before, and are dated by the look that met them: where a step goes by that, they may
+    /// have come long before.
+    fn undated(&mut self, _stream: &str) {}
+
     /// All that happened before `at`, by the clock that stamps the events, and was visible then, has been handed over.
     fn caught_up(&mut self, at: Time);
 

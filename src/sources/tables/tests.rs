@@ -34,6 +34,10 @@ impl Intake for Heard {
         self.told.push(format!("hole: {why}"));
     }
 
+    fn undated(&mut self, stream: &str) {
+        self.told.push(format!("undated: {stream}"));
+    }
+
     fn caught_up(&mut self, _at: Time) {}
 
     fn note(&mut self, number: u64, note: Option<Note>) {
@@ -162,6 +166,21 @@ fn the_memory_is_what_notes_say_and_a_row_that_is_gone_leaves_it() {
     assert_eq!(read(&mut second, Kind::Sweep, 2, &[("1", "a", 0)]), Vec::<String>::new());
     assert_eq!(read(&mut second, Kind::Sweep, 3, &[]), Vec::<String>::new());
     assert_eq!(read(&mut second, Kind::Sweep, 4, &[("1", "a", 0)]), ["2: 1=a at 4"], "it was gone, and is there again");
+}
+
+#[test]
+fn rows_that_nothing_dates_are_told_to_be_such_where_they_were_there_before() {
+    let undated = |start, rows: &[(&str, &str, i64)]| {
+        let mut tracker = tracker(start, Sweep::Gentle, COMPARED);
+        let first = read(&mut tracker, Kind::Sweep, 5, rows);
+        let second = read(&mut tracker, Kind::Sweep, 9, &[("2", "b", 0)]);
+        assert!(second.iter().all(|told| !told.starts_with("undated")), "it came between two looks: {second:?}");
+        first.iter().any(|told| told == "undated: orders")
+    };
+    assert!(undated(Start::Beginning, &[("1", "a", 0)]));
+    assert!(!undated(Start::Beginning, &[("1", "a", 4)]), "the column says when it changed");
+    assert!(!undated(Start::Latest, &[("1", "a", 0)]), "it is not handed over");
+    assert!(!undated(Start::Beginning, &[]));
 }
 
 #[test]

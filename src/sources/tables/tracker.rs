@@ -99,14 +99,17 @@ pub struct Tracker {
     next_poll: Time,
     /// Records and notes that no delivery has taken yet.
     unsent: usize,
+    /// Rows were handed over that came nobody knows when before they were met.
+    undated: bool,
 }
 
 impl Tracker {
     /// Goes on from a state. `may_forget`: the system itself knows which rows have changed.
     pub fn new(table: Table, common: Common, number: u16, state: State, system: System, part: u32) -> Tracker {
         let seen = Memory::default();
-        let (reading, next_sweep, next_poll, unsent) = (None, Time::MIN, Time::MIN, 0);
-        Tracker { table, state, common, number, part, seen, system, reading, next_sweep, next_poll, unsent }
+        let (reading, next_sweep, next_poll) = (None, Time::MIN, Time::MIN);
+        let (unsent, undated) = (0, false);
+        Tracker { table, state, common, number, part, seen, system, reading, next_sweep, next_poll, unsent, undated }
     }
 
     /// Takes up a note of an earlier run; whether it was of this table.
@@ -202,7 +205,8 @@ impl Tracker {
         if known.is_some_and(|seen| seen.content == content) {
             return Ok(false);
         }
-        let time = self.time(row, known, reading);
+        let said = self.said(row, known, reading);
+        let time = said.unwrap_or_else(|| known.map_or(reading.at, |seen| reading.at.max(seen.time + Span(1))));
         self.seen.keep(key, content, time);
         intake.note(key, Some([content, time.0 as u64]));
         self.unsent += 1;
@@ -215,6 +219,7 @@ impl Tracker {
             (None, Start::At(from)) => time >= from,
         };
         if aloud {
+            self.undated |= said.is_none() && self.state.swept.is_none();
             self.state.offset += 1;
             let (part, offset) = (self.part, self.state.offset);
             let (stream, key) = (Some(self.table.name.as_str()), row.key);
@@ -224,14 +229,13 @@ impl Tracker {
         Ok(aloud)
     }
 
-    /// When a version happened: as its columns say where that is possible, else when it was met.
-    fn time(&self, row: &Row<'_>, known: Option<Seen>, reading: Reading) -> Time {
+    /// When a version happened, as its columns say, where they do and that is possible; any other happened when it was met.
+    fn said(&self, row: &Row<'_>, known: Option<Seen>, reading: Reading) -> Option<Time> {
         let latest = reading.at + self.common.clock_skew;
         let possible = |time: &Time| *time <= latest;
         if self.table.time.is_some() {
-            return row.time.filter(possible).unwrap_or(reading.at);
+            return row.time.filter(possible);
         }
-        let met = known.map_or(reading.at, |seen| reading.at.max(seen.time + Span(1)));
         // What was not so at the last read, and is now, cannot be older than what could still come then: also where it
         // rose, but from what somebody had set back before. A row that was not there at all is believed whatever it
         // says, and counts as late; but whether it was there is only known where every row is.
@@ -241,12 +245,15 @@ impl Tracker {
             None if self.state.complete => Time::MIN,
             None => possible_from,
         };
-        row.updated.filter(possible).filter(|updated| *updated >= earliest).unwrap_or(met)
+        row.updated.filter(possible).filter(|updated| *updated >= earliest)
     }
 
     /// The read has met all that it should, within this span.
     pub fn complete(&mut self, took: Span, intake: &mut dyn Intake) {
         let Some(reading) = self.reading.take() else { return };
+        if std::mem::take(&mut self.undated) {
+            intake.undated(&self.table.name);
+        }
         if reading.everything && reading.kind == Kind::Sweep {
             self.forget(intake, Memory::forget_unmet);
             self.state.complete = true;
