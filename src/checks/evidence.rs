@@ -67,6 +67,11 @@ impl Coverage {
         beyond
     }
 
+    /// Where the first gap begins whose other side has not been seen.
+    pub fn open_gap(&self) -> Option<Time> {
+        self.open_gaps.first().copied()
+    }
+
     fn gap_in(&self, from: Time, to: Time) -> bool {
         self.first_gap(from, to).is_some()
     }

@@ -353,6 +353,11 @@ impl Engine {
         Some(self.state.evidence.sources[source as usize].proven).filter(|proven| *proven > Time::MIN)
     }
 
+    /// Where a gap of a source begins whose other side has not been seen; the first, where there are several.
+    pub fn open_gap(&self, source: SourceId) -> Option<Time> {
+        self.state.evidence.sources[source as usize].open_gap()
+    }
+
     /// The plan that it runs.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan

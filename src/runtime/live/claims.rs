@@ -32,14 +32,15 @@ pub struct Clock {
     pub lateness: Span,
     /// How far it has come; `None` before its first proof.
     pub progress: Option<Time>,
+    /// Where a gap begins whose other side has not been seen.
+    pub gap: Option<Time>,
 }
 
 impl Clock {
-    /// The clocks that are read off one of the plan's configured sources, its own first, as far as they have come.
-    pub fn all(plan: &Plan, source: SourceId, progress: impl Fn(SourceId) -> Option<Time>) -> Vec<Clock> {
-        let clock =
-            |id: SourceId| Clock { source: id, lateness: plan.sources[id as usize].lateness, progress: progress(id) };
-        plan.clocks(source).map(clock).collect()
+    /// The clocks that are read off one of the plan's configured sources, its own first, before anything is known of them.
+    pub fn all(plan: &Plan, source: SourceId) -> impl Iterator<Item = Clock> {
+        let clock = |id| Clock { source: id, lateness: plan.sources[id as usize].lateness, progress: None, gap: None };
+        plan.clocks(source).map(clock)
     }
 }
 
@@ -95,9 +96,13 @@ impl Hole {
 }
 
 impl Claims {
-    /// Follows a source from where its clocks stand.
+    /// Follows a source from where its clocks stand. A gap that is open since an earlier run ends with the next proof.
     pub fn new(clocks: Vec<Clock>, pace: Pace) -> Claims {
-        Claims { clocks, pace, oldest: None, newest: None, proof: None, hole: None, beyond_lateness: 0 }
+        let hole = clocks.iter().any(|clock| clock.gap.is_some()).then(|| {
+            let from = clocks.iter().map(|clock| clock.gap).collect();
+            Hole { from, told: true, silent: false, anywhere: true, parts: Vec::new(), end: None }
+        });
+        Claims { clocks, pace, oldest: None, newest: None, proof: None, hole, beyond_lateness: 0 }
     }
 
     /// A record of a part, with its event time.
@@ -251,7 +256,7 @@ mod tests {
     use super::*;
 
     fn claims(start: Start) -> Claims {
-        let clock = |source, lateness| Clock { source, lateness: Span(lateness), progress: None };
+        let clock = |source, lateness| Clock { source, lateness: Span(lateness), progress: None, gap: None };
         let pace = Pace { clock_skew: Span(1), start, ..Pace::default() };
         Claims::new(vec![clock(0, 5), clock(1, 7)], pace)
     }
@@ -331,6 +336,17 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_that_is_open_since_an_earlier_run_ends_with_the_next_proof() {
+        let clock = |source, gap| Clock { source, lateness: Span(5), progress: Some(Time(10)), gap };
+        let pace = Pace { clock_skew: Span(1), ..Pace::default() };
+        let mut claims = Claims::new(vec![clock(0, Some(Time(7))), clock(1, None)], pace);
+        claims.record(0, Time(30));
+        assert_eq!(told(&mut claims), "", "a record says nothing of what was lost elsewhere");
+        claims.caught_up(Time(40));
+        assert_eq!(told(&mut claims), "0 gap 7‥47, 0 to 35, 1 to 35");
+    }
+
+    #[test]
     fn a_hole_in_a_part_ends_with_its_next_record() {
         let mut claims = claims(Start::Latest);
         claims.caught_up(Time(10));
@@ -352,7 +368,7 @@ mod tests {
 
     #[test]
     fn while_it_may_be_dead_progress_waits_and_too_long_a_silence_is_a_hole() {
-        let clock = Clock { source: 0, lateness: Span(5), progress: None };
+        let clock = Clock { source: 0, lateness: Span(5), progress: None, gap: None };
         let pace = Pace { clock_skew: Span(1), silence: Some(Span(30)), ..Pace::default() };
         let mut claims = Claims::new(vec![clock], pace);
         claims.caught_up(Time(100));
@@ -374,7 +390,7 @@ mod tests {
 
     #[test]
     fn declared_holes_are_told_when_the_watch_begins() {
-        let clock = |source, lateness| Clock { source, lateness: Span(lateness), progress: None };
+        let clock = |source, lateness| Clock { source, lateness: Span(lateness), progress: None, gap: None };
         let pace = Pace { gaps: vec![(Time(50), Time(60))], ..Pace::default() };
         let mut claims = Claims::new(vec![clock(0, 5), clock(1, 7)], pace);
         claims.caught_up(Time(10));

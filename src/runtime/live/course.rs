@@ -157,7 +157,11 @@ impl Course {
 
     /// The clocks of one of the plan's own sources, its own first, as far as they have come.
     pub fn clocks(&self, source: SourceId) -> Vec<Clock> {
-        Clock::all(&self.plan, source, |id| self.engine.progress(id))
+        let known = |clock: Clock| {
+            let (progress, gap) = (self.engine.progress(clock.source), self.engine.open_gap(clock.source));
+            Clock { progress, gap, ..clock }
+        };
+        Clock::all(&self.plan, source).map(known).collect()
     }
 
     /// What indexes and positions stand for.

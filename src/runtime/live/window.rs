@@ -123,7 +123,7 @@ pub fn watch(
         let mut readings: Vec<(SourceId, Reading<'_>)> = Vec::new();
         for source in &sources {
             let Some(id) = plan.source_named(&source.name) else { continue };
-            let (clocks, status) = (Clock::all(plan, id, |_| None), Arc::<SourceStatus>::default());
+            let (clocks, status) = (Clock::all(plan, id).collect::<Vec<_>>(), Arc::<SourceStatus>::default());
             let outlet = Outlet {
                 plan: plan.clone(),
                 source: id,
