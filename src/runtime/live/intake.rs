@@ -22,6 +22,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Why records that nobody could read may be missing.
+const UNREAD: &str = "a record could not be read, or not all of it";
+
 /// A lane that reads the source, as the source needs to know it.
 pub struct Outlet {
     /// The lane's plan.
@@ -209,6 +212,7 @@ impl Desk {
     fn undecodable(&mut self, part: u32, offset: u64, reason: &str, detail: &str) {
         self.status.undecodable(reason, || format!("{}:{offset}: {detail}", self.names[part as usize]));
         if self.undecodable_is_gap {
+            self.status.hole(UNREAD);
             claim(&mut self.exits, |claims| claims.hole_in(part));
         }
     }
@@ -288,6 +292,7 @@ impl Intake for Desk {
                 }
             };
             if left_out && self.undecodable_is_gap {
+                status.hole(UNREAD);
                 claim(exits, |claims| claims.hole_in(record.part));
             }
         }

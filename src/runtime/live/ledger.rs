@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// How long a failed commit waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Of failures that follow one another, each of so many is told.
+const TOLD_EACH: u32 = 60;
 /// Findings that are gathered before they are made durable and told, at most.
 const TO_TELL_MAX: usize = 1024;
 /// Batches that have been worked off and wait to be filled again, at most.
@@ -183,6 +185,7 @@ impl Ledger {
     /// Makes everything durable; a disk that fails is tried again until it works, and the sources wait meanwhile.
     pub fn commit(&mut self) -> Result<(), LaneError> {
         self.end_commit()?;
+        let mut failed = 0_u32;
         loop {
             match self.journal.commit(now().0) {
                 Ok(_) => {
@@ -190,7 +193,10 @@ impl Ledger {
                     return Ok(());
                 }
                 Err(error @ journal::Error::NotCommitted { .. }) => {
-                    tracing::error!("{error}; trying again in {} s", RETRY.as_secs());
+                    if failed.is_multiple_of(TOLD_EACH) {
+                        tracing::error!("{error}; trying again every {} s", RETRY.as_secs());
+                    }
+                    failed = failed.saturating_add(1);
                     self.status.trouble(Some(error.to_string()), now());
                     std::thread::sleep(RETRY);
                 }

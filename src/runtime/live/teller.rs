@@ -23,6 +23,8 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 const COUNTING_SHARE: u32 = 50;
 /// How long a store that failed waits until it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Of failures that follow one another, each of so many is told.
+const TOLD_EACH: u32 = 60;
 
 /// What tells the findings of all lanes.
 pub struct Teller<'t> {
@@ -35,7 +37,8 @@ pub struct Teller<'t> {
     board: &'t Arc<Board>,
     /// What was told and is not kept yet.
     told: Vec<(usize, ToTell)>,
-    /// When the store is tried again.
+    /// How often in a row the store has failed, and when it is tried again.
+    failed: u32,
     next_try: Instant,
     /// The daemon stops.
     stopping: bool,
@@ -65,6 +68,7 @@ impl<'t> Teller<'t> {
             tell,
             board,
             told: Vec::new(),
+            failed: 0,
             next_try: Instant::now(),
             stopping: false,
             given_up: false,
@@ -142,6 +146,7 @@ impl<'t> Teller<'t> {
         match kept {
             Ok(()) => {
                 self.told.clear();
+                self.failed = 0;
                 self.board.store_trouble(None);
                 self.outbox.iter().for_each(Outbox::wake);
             }
@@ -151,7 +156,10 @@ impl<'t> Teller<'t> {
                 self.given_up = true;
             }
             Err(error) => {
-                tracing::error!("{error}; trying again in {} s", RETRY.as_secs());
+                if self.failed.is_multiple_of(TOLD_EACH) {
+                    tracing::error!("{error}; trying again every {} s", RETRY.as_secs());
+                }
+                self.failed = self.failed.saturating_add(1);
                 self.board.store_trouble(Some(error.to_string()));
                 self.next_try = Instant::now() + RETRY;
             }

@@ -42,15 +42,16 @@ pub(super) struct Met {
     pub at: Option<Time>,
     /// The connections that ran a statement, each with its beginning.
     statements: Vec<(i64, Time)>,
-    /// The transactions, by connection and name, each with the time before which nothing that it wrote can have begun.
-    transactions: Vec<((i64, String), Time)>,
+    /// The transactions, by connection and beginning, each with the time before which nothing that it wrote can have begun.
+    /// Their names change: one that has written nothing yet is shown under another.
+    transactions: Vec<((i64, Time), Time)>,
 }
 
 impl Met {
     /// Before when nothing that this transaction wrote can have begun.
     fn floor(&self, open: &Open) -> Time {
-        let known = |((thread, name), _): &&((i64, String), Time)| *thread == open.thread && *name == open.name;
-        if let Some((_, floor)) = self.transactions.iter().find(known) {
+        let known = self.transactions.iter().find(|(known, _)| *known == (open.thread, open.began));
+        if let Some((_, floor)) = known {
             return *floor;
         }
         let running = self.statements.iter().find(|(thread, _)| *thread == open.thread).map(|(_, began)| *began);
@@ -104,7 +105,7 @@ fn look(
         })
         .collect();
     let attached = transactions.iter().filter(|open| open.thread != 0);
-    let floors = attached.map(|open| ((open.thread, open.name.clone()), met.floor(open))).collect();
+    let floors = attached.map(|open| ((open.thread, open.began), met.floor(open))).collect();
     *met = Met { at: Some(now), statements: statements.running, transactions: floors };
     let held = met
         .transactions
@@ -214,15 +215,15 @@ mod tests {
 
     #[test]
     fn what_a_transaction_wrote_is_no_older_than_what_the_last_reading_met() {
-        let open = |thread, name: &str, began| Open { name: name.into(), began: Time(began), thread };
+        let open = |thread, began| Open { name: String::new(), began: Time(began), thread };
         let first = Met::default();
-        assert_eq!(first.floor(&open(1, "a", 70)), Time(70), "what it wrote before is before the watch");
-        let known = vec![((1, "a".to_owned()), Time(40))];
+        assert_eq!(first.floor(&open(1, 70)), Time(70), "what it wrote before is before the watch");
+        let known = vec![((1, Time(70)), Time(40))];
         let met = Met { at: Some(Time(60)), statements: vec![(1, Time(50)), (2, Time(30))], transactions: known };
-        assert_eq!(met.floor(&open(1, "a", 70)), Time(40), "as it was found to be when it was met first");
-        assert_eq!(met.floor(&open(1, "b", 70)), Time(50), "its statement was under way");
-        assert_eq!(met.floor(&open(2, "c", 70)), Time(30));
-        assert_eq!(met.floor(&open(3, "d", 70)), Time(60), "its statement began after the last reading");
-        assert_eq!(met.floor(&open(3, "e", 20)), Time(20));
+        assert_eq!(met.floor(&open(1, 70)), Time(40), "as it was found to be when it was met first");
+        assert_eq!(met.floor(&open(1, 80)), Time(50), "its statement was under way");
+        assert_eq!(met.floor(&open(2, 70)), Time(30));
+        assert_eq!(met.floor(&open(3, 70)), Time(60), "its statement began after the last reading");
+        assert_eq!(met.floor(&open(3, 20)), Time(20));
     }
 }
