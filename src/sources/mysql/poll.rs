@@ -101,7 +101,9 @@ impl Poller<'_> {
         self.whole = Some(running.whole);
         let begun = Begun { at: running.now, here };
         for index in 0..self.relations.len() {
-            let whole = self.relations[index].kept(running.whole);
+            // What is stamped early, as far as that is allowed, is cut off as well.
+            let lateness = self.options.common.lateness;
+            let whole = self.relations[index].kept(running.whole - lateness) + lateness;
             self.visit(index, Mark { whole, bound: 0 }, begun, intake)?;
         }
         self.prove(&running, intake)

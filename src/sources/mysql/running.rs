@@ -11,7 +11,8 @@
 //!
 //! A transaction is shown as begun when it first touches a table, and the statement that did may have waited for the table
 //! since long before: its row bears a time before that. Where the statement has ended meanwhile, it either was under way
-//! at the last reading, or began after it; so each reading knows what the last one met.
+//! at the last reading, or began after it; so each reading knows what the last one met. Of a transaction that is met by
+//! the very first one, it is taken that no such statement of it waited for more than a minute.
 //!
 //! The server keeps what `INNODB_TRX` shows for a tenth of a second and longer, while others read it too. Our own
 //! transaction is asked for with it, and the text of our statement in it: if that is this very one, what is shown is no
@@ -32,6 +33,8 @@ const TOLD_AFTER: Span = Span::seconds(30);
 const SHOWN_ANEW: Duration = Duration::from_millis(130);
 /// which is tried so often.
 const TRIES_MAX: u32 = 8;
+/// Before a transaction that the first reading meets is shown as begun, what it wrote may have begun by so much.
+const WAITED_MAX: Span = Span::seconds(60);
 /// Zones differ by whole quarters of an hour.
 const ZONE_STEP: i64 = 900_000_000_000;
 
@@ -55,7 +58,8 @@ impl Met {
             return *floor;
         }
         let running = self.statements.iter().find(|(thread, _)| *thread == open.thread).map(|(_, began)| *began);
-        running.into_iter().chain(self.at).chain([open.began]).min().unwrap_or(open.began)
+        let last = self.at.unwrap_or(open.began - WAITED_MAX);
+        running.unwrap_or(open.began).min(last).min(open.began)
     }
 }
 
@@ -217,7 +221,7 @@ mod tests {
     fn what_a_transaction_wrote_is_no_older_than_what_the_last_reading_met() {
         let open = |thread, began| Open { name: String::new(), began: Time(began), thread };
         let first = Met::default();
-        assert_eq!(first.floor(&open(1, 70)), Time(70), "what it wrote before is before the watch");
+        assert_eq!(first.floor(&open(1, 70)), Time(70) - WAITED_MAX, "nobody has looked before");
         let known = vec![((1, Time(70)), Time(40))];
         let met = Met { at: Some(Time(60)), statements: vec![(1, Time(50)), (2, Time(30))], transactions: known };
         assert_eq!(met.floor(&open(1, 70)), Time(40), "as it was found to be when it was met first");
