@@ -155,13 +155,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Tables that the flows read, and whose rows nothing dates but the look that meets them.
 fn undated(project: &Project) -> Vec<String> {
-    let steps = || project.plan.flows.iter().flat_map(|flow| &flow.steps).filter(|step| step.time.is_none());
     let mut found = Vec::new();
     for source in &project.config.sources {
-        let read = |table: &&str| {
-            let reads = |select: Option<&str>| select.is_none_or(|select| select == *table);
-            steps().any(|step| step.reads == source.name && reads(step.select.as_deref()))
-        };
+        let read = |table: &&str| project.plan.goes_by_source_time(&source.name, table);
         found.extend(source.undated_tables().filter(read).map(|table| format!("{}.{table}", source.name)));
     }
     found

@@ -499,6 +499,14 @@ impl Plan {
         self.sources.iter().position(|source| source.clock_of.is_none() && source.name == name).map(|id| id as SourceId)
     }
 
+    /// Whether a step reads this stream of a source and goes by the source's own time for its records.
+    pub fn goes_by_source_time(&self, source: &str, stream: &str) -> bool {
+        let steps = self.flows.iter().flat_map(|flow| &flow.steps);
+        steps
+            .filter(|step| step.reads == source && step.time.is_none())
+            .any(|step| step.select.as_deref().is_none_or(|select| select == stream))
+    }
+
     /// The evidence sources that are read off a configured source: itself first, then the clocks of steps of their own.
     pub fn clocks(&self, source: SourceId) -> impl Iterator<Item = SourceId> {
         let own = (0..).zip(&self.sources).filter(move |(_, clock)| clock.clock_of == Some(source));

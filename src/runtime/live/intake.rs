@@ -77,8 +77,8 @@ pub struct Desk {
     /// Where one stands between the system and its records.
     connector: Option<Connector>,
     undecodable_is_gap: bool,
-    /// The streams of which a step goes by the source's own time for a record; `None` is any.
-    dated_by_source: Vec<Option<String>>,
+    /// Of the lanes that read it.
+    plans: Vec<Arc<Plan>>,
     latest_skew: Span,
     parts: HashMap<String, u32>,
     names: Vec<String>,
@@ -147,12 +147,12 @@ impl Desk {
                 .filter(|dialect| dialect.captures_changes())
                 .map(|_| Connector::default()),
             undecodable_is_gap: config.pacing.undecodable_is_gap,
-            dated_by_source: dated_by_source(&plans, &config.name),
             latest_skew: clock_skew,
             parts,
             delivered_parts: names.len(),
             names,
             batches: vec![Batch::default(); plans.len()],
+            plans,
             exits: outlets.into_iter().map(exit).collect(),
             number: bookmark.number,
             notes: bookmark.notes.clone(),
@@ -240,11 +240,6 @@ impl Desk {
     }
 }
 
-fn dated_by_source(plans: &[Arc<Plan>], source: &str) -> Vec<Option<String>> {
-    let steps = plans.iter().flat_map(|plan| &plan.flows).flat_map(|flow| &flow.steps);
-    steps.filter(|step| step.reads == source && step.time.is_none()).map(|step| step.select.clone()).collect()
-}
-
 /// Has all lanes told the same.
 fn claim(exits: &mut [Exit], claim: impl Fn(&mut Claims)) {
     exits.iter_mut().for_each(|exit| claim(&mut exit.claims));
@@ -310,7 +305,7 @@ impl Intake for Desk {
     }
 
     fn undated(&mut self, stream: &str) {
-        if self.dated_by_source.iter().any(|dated| dated.as_deref().is_none_or(|dated| dated == stream)) {
+        if self.plans.iter().any(|plan| plan.goes_by_source_time(&self.name, stream)) {
             self.hole(&format!("rows of {stream} were there before the first look, and no column says since when"));
         }
     }
