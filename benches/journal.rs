@@ -82,9 +82,7 @@ impl Batch {
         payload.clear();
         self.observations.encode(payload);
         keys.clear();
-        keys.extend(self.observations.all_keys().iter().map(|key| key.hash));
-        keys.sort_unstable();
-        keys.dedup();
+        self.observations.hashes(keys);
         let sequence = journal.append(0, keys, payload).expect("room in the buffer");
         if !self.closed.is_empty() {
             journal.append(1, &self.closed_keys, &self.closed).expect("room in the buffer");

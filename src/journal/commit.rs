@@ -13,10 +13,11 @@
 //! never just repeated: the system may have dropped what it could not write. All bytes since the last
 //! success are written once more, and only then synced.
 
+use super::disk::Output;
+use super::extent::Extent;
 use super::index::Index;
 use super::segment::Segment;
 use super::{Error, Sequence, disk, format};
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -24,8 +25,7 @@ use std::sync::Arc;
 pub(super) struct Group {
     pub(super) segment: Segment,
     /// Where it stands in the segment; at 0 the segment begins with it.
-    pub(super) offset: u64,
-    pub(super) bytes: Vec<u8>,
+    pub(super) extent: Extent,
     /// After its last entry.
     pub(super) end: Sequence,
     /// The index of the segment, where this group is its last.
@@ -33,40 +33,34 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Where it ends in the segment.
-    pub(super) fn end_offset(&self) -> u64 {
-        self.offset + self.bytes.len() as u64
-    }
-
     /// The mark that says that it is durable, and all before it.
     pub(super) fn mark(&self) -> [u8; format::HEAD_BYTES] {
-        format::mark(self.end_offset(), (self.end.0 - self.segment.first.0) as u32, self.segment.salt)
+        format::mark(self.extent.end(), (self.end.0 - self.segment.first.0) as u32, self.segment.salt)
     }
 
     /// Makes it durable; gives the file to go on with.
-    fn write(&self, file: Option<File>) -> io::Result<File> {
-        let begins = self.offset == 0;
+    fn write(&self, file: Option<Output>) -> io::Result<Output> {
+        let begins = self.extent.offset() == 0;
         let path = &self.segment.path;
         let file = match file {
             Some(file) => file,
-            None if begins => File::create(disk::unfinished(path))?,
-            None => File::options().write(true).open(path)?,
+            None if begins => Output::create(&disk::unfinished(path))?,
+            None => Output::open(path)?,
         };
-        let written = disk::write_at(&file, self.offset, &self.bytes).and_then(|()| disk::sync(&file));
+        let written = file.write_at(self.extent.offset(), self.extent.bytes()).and_then(|()| file.sync());
         if let Err(error) = written {
             // Gives back the room that the part took, but for the mark at its front, which stood there before.
             // Whether this works is of no consequence.
-            let kept = self.offset + format::HEAD_BYTES as u64;
-            let _ = file.metadata().and_then(|metadata| file.set_len(kept.min(metadata.len())));
+            let _ = file.cut(self.extent.offset() + format::HEAD_BYTES as u64);
             return Err(error);
         }
         if begins {
             disk::name(path)?;
         }
         if let Some(index) = &self.seals {
-            index.write(&self.segment, self.end, self.end_offset())?;
+            index.write(&self.segment, self.end, self.extent.end())?;
         }
-        disk::write_at(&file, self.end_offset(), &self.mark())?;
+        file.write_at(self.extent.end(), &self.mark())?;
         Ok(file)
     }
 }
@@ -76,7 +70,7 @@ impl Group {
 #[must_use = "nothing is durable before `sync` and `Journal::end_commit`"]
 pub struct Commit {
     pub(super) group: Arc<Group>,
-    pub(super) file: Option<File>,
+    pub(super) file: Option<Output>,
 }
 
 impl Commit {
@@ -93,7 +87,7 @@ impl Commit {
 #[must_use = "entries count as durable only after `Journal::end_commit`"]
 pub struct Synced {
     pub(super) group: Arc<Group>,
-    pub(super) file: io::Result<File>,
+    pub(super) file: io::Result<Output>,
 }
 
 impl Synced {

@@ -12,6 +12,7 @@
 //! another segment is taken for one of this; a mark holds its own offset, so that no copy of a mark in
 //! a payload is taken for one.
 
+use super::extent::Extent;
 use super::{ENTRY_BYTES_MAX, Entry, Error, Sequence};
 use crc32c::{crc32c, crc32c_append};
 use std::path::Path;
@@ -126,17 +127,16 @@ pub(super) fn mark(offset: u64, ordinal: u32, salt: u32) -> [u8; HEAD_BYTES] {
 }
 
 /// Appends an entry to `out`. It must not be larger than [`ENTRY_BYTES_MAX`].
-pub(super) fn push_entry(out: &mut Vec<u8>, kind: u8, ordinal: u32, keys: &[u64], payload: &[u8], salt: u32) {
+pub(super) fn push_entry(out: &mut Extent, kind: u8, ordinal: u32, keys: &[u64], payload: &[u8], salt: u32) {
     let begin = out.len();
     let length = keys.len() * 8 + payload.len();
     out.reserve(HEAD_BYTES + length);
-    out.extend_from_slice(&[0; CRC_BYTES]);
-    out.extend_from_slice(&(length as u32).to_le_bytes());
-    out.extend_from_slice(&ordinal.to_le_bytes());
-    out.extend_from_slice(&(u32::from(kind) | (keys.len() as u32) << 8).to_le_bytes());
-    keys.iter().for_each(|key| out.extend_from_slice(&key.to_le_bytes()));
-    out.extend_from_slice(payload);
-    seal(&mut out[begin..], salt);
+    let words = [0, length as u32, ordinal, u32::from(kind) | (keys.len() as u32) << 8];
+    out.push(words.map(u32::to_le_bytes).as_flattened());
+    let places = out.grow(keys.len() * 8).as_chunks_mut().0;
+    places.iter_mut().zip(keys).for_each(|(place, key)| *place = key.to_le_bytes());
+    out.push(payload);
+    seal(&mut out.bytes_mut()[begin..], salt);
 }
 
 fn seal(frame: &mut [u8], salt: u32) {

@@ -1,8 +1,8 @@
 //! From the hash of a key to the entries of a segment that carry it.
 //!
-//! Hashes are parted by their upper 12 bits. While a segment grows, each part is a list in memory, in
-//! the order of arrival; when it is sealed, the parts are sorted and written beside it. A lookup reads
-//! one line of the table and one part, some KB, and nothing stays in memory.
+//! Hashes are parted by their upper 12 bits. While a segment grows, each part is a chain of short runs in
+//! memory; when it is sealed, the parts are sorted and written beside it. A lookup reads one line of the
+//! table and one part, some KB, and nothing stays in memory.
 //!
 //! ```text
 //! word    24 bits of the hash │ kind u8 │ offset u32 of an entry in the segment
@@ -35,21 +35,61 @@ const WORD_BYTES: usize = 8;
 /// The index of a segment that still grows, or that has no file.
 #[derive(Debug)]
 pub(super) struct Index {
-    parts: Vec<Vec<u64>>,
+    parts: Vec<Part>,
+    runs: Vec<Run>,
     words: usize,
 }
 
+/// One part's words.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    /// The newest run, which alone may have room; [`NONE`] where there is none.
+    newest: u32,
+    /// How many words it holds.
+    held: u32,
+}
+
+/// Words of one part.
+#[derive(Debug)]
+struct Run {
+    words: [u64; RUN_WORDS],
+    /// The run before it.
+    older: u32,
+}
+
+/// With the link to the one before, 256 bytes.
+const RUN_WORDS: usize = 31;
+const NONE: u32 = u32::MAX;
+
 impl Default for Index {
     fn default() -> Index {
-        Index { parts: vec![Vec::new(); PARTS], words: 0 }
+        let nothing = Part { newest: NONE, held: RUN_WORDS as u32 };
+        Index { parts: vec![nothing; PARTS], runs: Vec::new(), words: 0 }
     }
 }
 
 impl Index {
     /// The entry at `offset` carries this key.
     pub(super) fn insert(&mut self, key: u64, kind: u8, offset: u64) {
-        self.parts[part(key)].push(word(key, kind, offset));
+        let part = &mut self.parts[part(key)];
+        if part.held as usize == RUN_WORDS {
+            self.runs.push(Run { words: [0; RUN_WORDS], older: part.newest });
+            *part = Part { newest: (self.runs.len() - 1) as u32, held: 0 };
+        }
+        self.runs[part.newest as usize].words[part.held as usize] = word(key, kind, offset);
+        part.held += 1;
         self.words += 1;
+    }
+
+    /// The words of a part, in no order.
+    fn words_of(&self, part: usize, out: &mut Vec<u64>) {
+        out.clear();
+        let Part { mut newest, held } = self.parts[part];
+        let mut held = held as usize;
+        while let Some(run) = self.runs.get(newest as usize) {
+            out.extend_from_slice(&run.words[..held]);
+            (newest, held) = (run.older, RUN_WORDS);
+        }
     }
 
     /// How many keys of entries it holds.
@@ -59,7 +99,9 @@ impl Index {
 
     /// Where entries stand that probably carry the key; the last one is the newest.
     pub(super) fn hits(&self, key: u64, kind: Option<u8>) -> Vec<u32> {
-        matching(self.parts[part(key)].iter().copied(), key, kind)
+        let mut words = Vec::new();
+        self.words_of(part(key), &mut words);
+        matching(words.into_iter(), key, kind)
     }
 
     /// Makes the index of a sealed segment that ends before `end`, by reading all of it.
@@ -97,8 +139,8 @@ impl Index {
         let mut begin = 0_u32;
         let mut sorted = Vec::with_capacity(self.words * WORD_BYTES);
         let mut words = Vec::new();
-        for (number, part) in self.parts.iter().enumerate() {
-            words.clone_from(part);
+        for number in 0..PARTS {
+            self.words_of(number, &mut words);
             words.sort_unstable();
             words.dedup();
             let bytes = sorted.len();

@@ -62,6 +62,7 @@
 mod commit;
 mod disk;
 mod error;
+mod extent;
 mod format;
 mod frames;
 mod index;

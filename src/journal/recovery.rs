@@ -1,5 +1,7 @@
 //! Opening a journal: what the last process left, up to the last entry that can be trusted.
 
+use super::disk::Output;
+use super::extent::Extent;
 use super::index::{self, Index};
 use super::segment::{self, Segment};
 use super::snapshot::{self, RejectedSnapshot, Snapshot};
@@ -55,7 +57,7 @@ impl Journal {
         let indexes_rebuilt = check_sealed(&segments)?;
         let (active, file, torn) = match segments.pop() {
             Some(last) => recover_tail(last)?,
-            None => (Active::begin(folder, Sequence::default(), now_ns, Vec::new()), None, None),
+            None => (Active::begin(folder, Sequence::default(), now_ns, Extent::default()), None, None),
         };
         let end = active.next();
         let (snapshot, rejected) = snapshot::newest(folder)?;
@@ -71,7 +73,7 @@ impl Journal {
             active,
             file,
             durable: end,
-            spare: Vec::new(),
+            spare: Extent::default(),
         };
         let recovered = Recovered { snapshot, rejected, oldest: journal.oldest(), end, torn, indexes_rebuilt };
         Ok((journal, recovered))
@@ -93,14 +95,13 @@ fn check_sealed(segments: &[Segment]) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Finds the end of the last segment, and makes sure that what is before it is durable.
-fn recover_tail(segment: Segment) -> Result<(Active, Option<File>, Option<Torn>), Error> {
+fn recover_tail(segment: Segment) -> Result<(Active, Option<Output>, Option<Torn>), Error> {
     let mut tail = Tail::new(segment);
     let unmarked = tail.read_on()?;
     tail.enter(&unmarked.keys);
     let Tail { segment, index, marked } = tail;
-    let mut file =
-        File::options().read(true).write(true).open(&segment.path).map_err(Error::io("open", &segment.path))?;
-    let length = file.metadata().map_err(Error::io("read", &segment.path))?.len();
+    let file = Output::open(&segment.path).map_err(Error::io("open", &segment.path))?;
+    let length = segment.path.metadata().map_err(Error::io("read", &segment.path))?.len();
     let end = unmarked.end;
     let torn = unmarked.torn.map(|(offset, what)| {
         let bytes = length - offset;
@@ -108,7 +109,7 @@ fn recover_tail(segment: Segment) -> Result<(Active, Option<File>, Option<Torn>)
     });
     // Where there is nothing to do nothing is written: a full disk must not keep retention from its work.
     if torn.is_some() || end.offset > marked.offset {
-        settle(&mut file, &segment, marked, end).map_err(Error::io("write", &segment.path))?;
+        settle(&file, &segment, marked, end).map_err(Error::io("write", &segment.path))?;
     }
     Ok((Active::resume(segment, index, end), Some(file), torn))
 }
@@ -116,12 +117,13 @@ fn recover_tail(segment: Segment) -> Result<(Active, Option<File>, Option<Torn>)
 /// Cuts off what is torn, makes durable what stands between the last mark and there, and marks it. It was
 /// read from the system's memory and may never have reached the disk, not even by an fdatasync now, if an
 /// earlier one has failed; so it is written once more.
-fn settle(file: &mut File, segment: &Segment, marked: Reach, end: Reach) -> io::Result<()> {
+fn settle(file: &Output, segment: &Segment, marked: Reach, end: Reach) -> io::Result<()> {
     let mut bytes = vec![0; (end.offset - marked.offset) as usize];
-    file.seek(SeekFrom::Start(marked.offset))?;
-    file.read_exact(&mut bytes)?;
-    file.set_len(end.offset)?;
-    disk::write_at(file, marked.offset, &bytes)?;
-    disk::sync(file)?;
-    disk::write_at(file, end.offset, &format::mark(end.offset, end.entries, segment.salt))
+    let mut written = File::open(&segment.path)?;
+    written.seek(SeekFrom::Start(marked.offset))?;
+    written.read_exact(&mut bytes)?;
+    file.cut(end.offset)?;
+    file.write_at(marked.offset, &bytes)?;
+    file.sync()?;
+    file.write_at(end.offset, &format::mark(end.offset, end.entries, segment.salt))
 }

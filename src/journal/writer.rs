@@ -1,6 +1,8 @@
 //! The journal as its one writer has it: append, commit, and reading one's own entries.
 
 use super::commit::{Commit, Group, Synced};
+use super::disk::Output;
+use super::extent::Extent;
 use super::index::Index;
 use super::lookup::{Access, Keys, Layer, Lookup};
 use super::replay::Replay;
@@ -30,11 +32,11 @@ pub struct Journal {
     pub(super) pending: Option<Arc<Group>>,
     pub(super) active: Active,
     /// The active segment's file, where it exists and no commit has it.
-    pub(super) file: Option<File>,
+    pub(super) file: Option<Output>,
     /// Everything before it is durable.
     pub(super) durable: Sequence,
-    /// Memory for the next buffer.
-    pub(super) spare: Vec<u8>,
+    /// Memory for the next group.
+    pub(super) spare: Extent,
 }
 
 /// The segment that grows, and the group that is gathered for it.
@@ -42,10 +44,8 @@ pub(super) struct Active {
     pub(super) segment: Segment,
     pub(super) index: Index,
     /// The group: a header or a mark, then entries.
-    buffer: Vec<u8>,
-    /// Where it will stand.
-    pub(super) offset: u64,
-    /// Of the buffer, what is not entries.
+    pub(super) extent: Extent,
+    /// Of the group, what is not entries.
     front: usize,
     /// Entries of the segment.
     entries: u32,
@@ -53,18 +53,18 @@ pub(super) struct Active {
 
 impl Active {
     /// A new segment.
-    pub(super) fn begin(folder: &Path, first: Sequence, created_ns: i64, mut buffer: Vec<u8>) -> Active {
+    pub(super) fn begin(folder: &Path, first: Sequence, created_ns: i64, mut extent: Extent) -> Active {
         let (header, salt) = format::header(first, created_ns);
-        buffer.clear();
-        buffer.extend_from_slice(&header);
+        extent.begin(0);
+        extent.push(&header);
         let segment = Segment { path: segment::path(folder, first, JOURNAL), first, created_ns, salt };
-        Active { segment, index: Index::default(), buffer, offset: 0, front: header.len(), entries: 0 }
+        Active { segment, index: Index::default(), extent, front: header.len(), entries: 0 }
     }
 
     /// Going on with a segment whose entries end at `end`.
     pub(super) fn resume(segment: Segment, index: Index, end: Reach) -> Active {
-        let mut active = Active { segment, index, buffer: Vec::new(), offset: 0, front: 0, entries: end.entries };
-        active.gather(end.offset, Vec::new());
+        let mut active = Active { segment, index, extent: Extent::default(), front: 0, entries: end.entries };
+        active.gather(end.offset, Extent::default());
         active
     }
 
@@ -73,39 +73,38 @@ impl Active {
     }
 
     fn is_empty(&self) -> bool {
-        self.buffer.len() == self.front
+        self.extent.len() == self.front
     }
 
     fn push(&mut self, kind: u8, keys: &[u64], payload: &[u8]) {
-        let offset = self.offset + self.buffer.len() as u64;
-        format::push_entry(&mut self.buffer, kind, self.entries, keys, payload, self.segment.salt);
+        let offset = self.extent.end();
+        format::push_entry(&mut self.extent, kind, self.entries, keys, payload, self.segment.salt);
         keys.iter().for_each(|key| self.index.insert(*key, kind, offset));
         self.entries += 1;
     }
 
-    /// Takes the group that was gathered, and begins the next one in `buffer`: in a new segment where this
+    /// Takes the group that was gathered, and begins the next one in `spare` memory: in a new segment where this
     /// one is full.
-    fn take_group(&mut self, folder: &Path, options: &Options, now_ns: i64, buffer: Vec<u8>) -> Group {
-        let bytes = mem::take(&mut self.buffer);
-        let mut group =
-            Group { segment: self.segment.clone(), offset: self.offset, bytes, end: self.next(), seals: None };
-        let full = group.end_offset() >= options.segment_bytes_max || self.index.words() >= options.segment_keys_max;
+    fn take_group(&mut self, folder: &Path, options: &Options, now_ns: i64, spare: Extent) -> Group {
+        let extent = mem::take(&mut self.extent);
+        let end_offset = extent.end();
+        let mut group = Group { segment: self.segment.clone(), extent, end: self.next(), seals: None };
+        let full = end_offset >= options.segment_bytes_max || self.index.words() >= options.segment_keys_max;
         if full {
-            let next = Active::begin(folder, group.end, now_ns, buffer);
+            let next = Active::begin(folder, group.end, now_ns, spare);
             group.seals = Some(mem::replace(self, next).index);
         } else {
-            self.gather(group.end_offset(), buffer);
+            self.gather(end_offset, spare);
         }
         group
     }
 
     /// Begins a group that will stand at `offset`.
-    fn gather(&mut self, offset: u64, mut buffer: Vec<u8>) {
-        buffer.clear();
-        buffer.extend_from_slice(&format::mark(offset, self.entries, self.segment.salt));
-        self.front = buffer.len();
-        self.offset = offset;
-        self.buffer = buffer;
+    fn gather(&mut self, offset: u64, mut extent: Extent) {
+        extent.begin(offset);
+        extent.push(&format::mark(offset, self.entries, self.segment.salt));
+        self.front = extent.len();
+        self.extent = extent;
     }
 }
 
@@ -120,7 +119,7 @@ impl Journal {
             return Err(Error::EntryTooLarge { bytes, bytes_max: ENTRY_BYTES_MAX });
         }
         let bytes_max = self.options.buffer_bytes_max;
-        if !self.active.is_empty() && self.active.buffer.len() + bytes > bytes_max {
+        if !self.active.is_empty() && self.active.extent.len() + bytes > bytes_max {
             return Err(Error::BufferFull { bytes_max });
         }
         let sequence = self.active.next();
@@ -173,7 +172,7 @@ impl Journal {
         } else {
             self.file = Some(file);
         }
-        self.spare = group.bytes;
+        self.spare = group.extent;
         Ok(self.durable)
     }
 
@@ -205,7 +204,7 @@ impl Journal {
         }));
         let mut unwritten: Vec<(u64, &[u8])> = Vec::new();
         if let Some(pending) = &self.pending {
-            unwritten.push((pending.offset, &pending.bytes));
+            unwritten.push((pending.extent.offset(), pending.extent.bytes()));
             if let Some(index) = &pending.seals {
                 layers.push(Layer {
                     segment: &pending.segment,
@@ -214,7 +213,7 @@ impl Journal {
                 });
             }
         }
-        unwritten.push((self.active.offset, &self.active.buffer));
+        unwritten.push((self.active.extent.offset(), self.active.extent.bytes()));
         layers.push(Layer { segment: &self.active.segment, keys: Keys::Memory(&self.active.index), unwritten });
         Lookup::new(key, kind, layers, Access::Owner)
     }

@@ -195,3 +195,30 @@ fn version_1_is_read() {
     let mark = "dd31e9124d41524b0100000044000000";
     assert_eq!(hex, format!("{header}{entry}{mark}"));
 }
+
+/// Groups of many pages, which go to the disk past the system's cache where it can be.
+#[test]
+fn large_groups_are_written_whole_and_written_again_after_a_failure() {
+    let options = Options { segment_bytes_max: 3 << 20, segment_keys_max: 10_000, buffer_bytes_max: 2 << 20 };
+    let mut story = Story::new(options);
+    for round in 0..12_usize {
+        for entry in 0..=round % 3 {
+            let payload = vec![(round * 3 + entry) as u8; 1 + (round * 90_001 + entry * 777) % 500_000];
+            let told = Told { kind: 1, keys: vec![own_key(story.told.len() as u64)], payload };
+            story.journal.append(told.kind, &told.keys, &told.payload).unwrap();
+            story.told.push(told);
+        }
+        if round % 4 == 1 {
+            super::disk::faults::leave_room(70_000);
+            assert!(story.journal.commit(0).is_err());
+            super::disk::faults::leave_room(usize::MAX);
+        }
+        story.commit();
+        story.check();
+        if round % 5 == 4 {
+            story = story.restart().0;
+            story.check();
+        }
+    }
+    assert!(!story.journal.sealed.is_empty());
+}

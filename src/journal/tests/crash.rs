@@ -88,9 +88,9 @@ fn crash_and_restart(mut story: Story, crash: &Crash) -> (Story, Recovered) {
         // Only the last mark is not durable, and what a failed commit left.
         let active = &story.journal.active;
         let (path, durable) = match story.journal.pending.as_deref() {
-            Some(group) if group.offset == 0 => return story.restart(),
-            Some(group) => (group.segment.path.clone(), group.offset),
-            None => (active.segment.path.clone(), active.offset),
+            Some(group) if group.extent.offset() == 0 => return story.restart(),
+            Some(group) => (group.segment.path.clone(), group.extent.offset()),
+            None => (active.segment.path.clone(), active.extent.offset()),
         };
         return story.restart_after(|_| crash.tear(&path, durable)).unwrap();
     };
@@ -99,7 +99,7 @@ fn crash_and_restart(mut story: Story, crash: &Crash) -> (Story, Recovered) {
     assert!(synced.file.is_ok());
     drop(synced);
     let (path, unfinished) = (group.segment.path.clone(), disk::unfinished(&group.segment.path));
-    let (end, end_offset, offset) = (group.end, group.end_offset(), group.offset);
+    let (end, end_offset, offset) = (group.end, group.extent.end(), group.extent.offset());
     let seals = group.seals.is_some();
     let index = group.segment.index_path();
     drop(group);

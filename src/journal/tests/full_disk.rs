@@ -66,8 +66,8 @@ fn a_failed_sync_acknowledges_nothing_and_is_not_just_repeated() {
                 assert_eq!(story.journal.durable(), durable);
                 // What was written is given up with the failed sync, and will be written again.
                 let kept = story.journal.pending.as_ref().unwrap();
-                if kept.offset > 0 && kept.seals.is_none() {
-                    assert_eq!(length(&kept.segment.path), kept.offset + format::HEAD_BYTES as u64);
+                if kept.extent.offset() > 0 && kept.seals.is_none() {
+                    assert_eq!(length(&kept.segment.path), kept.extent.offset() + format::HEAD_BYTES as u64);
                 }
                 story.check();
             }

@@ -194,7 +194,7 @@ fn flip(path: &Path, byte: u64, bit: u64) {
 
 /// Writes other bytes to the file as it stands.
 fn overwrite(path: &Path, bytes: &[u8]) {
-    disk::write_at(&fs::File::options().write(true).open(path).unwrap(), 0, bytes).unwrap();
+    disk::Output::open(path).unwrap().write_at(0, bytes).unwrap();
 }
 
 fn length(path: &Path) -> u64 {

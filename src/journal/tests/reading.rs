@@ -14,9 +14,9 @@ fn a_reader_sees_what_is_durable_and_nothing_else() {
         assert_eq!(reader.refresh().unwrap(), durable);
         // The group is in the file, and its mark is not.
         let path = commit.group.segment.path.clone();
-        let (offset, bytes) = (commit.group.offset, commit.group.bytes.clone());
+        let (offset, bytes) = (commit.group.extent.offset(), commit.group.extent.bytes().to_vec());
         if offset > 0 {
-            disk::write_at(&fs::File::options().write(true).open(&path).unwrap(), offset, &bytes).unwrap();
+            disk::Output::open(&path).unwrap().write_at(offset, &bytes).unwrap();
             assert_eq!(reader.refresh().unwrap(), durable);
             let told = &story.told[..durable.0 as usize];
             assert_eq!(all(reader.replay(Sequence(0))), Ok(numbered(told, Sequence(0))));
