@@ -56,7 +56,7 @@ impl Engine {
         let open: Vec<u32> = self.state.store.open_ones(flow).map(|(index, _)| index).collect();
         for index in open {
             let transaction = self.state.store.get_mut(index);
-            transaction.flags &= !Transaction::ARMED;
+            transaction.flags &= !(Transaction::ARMED | Transaction::AWAITED);
             let transaction = self.state.store.get(index);
             self.bytes.clear();
             self.state.store.read(index, &mut self.bytes);

@@ -15,8 +15,11 @@ pub(super) struct Clocks {
     pub sources: Vec<Vec<SourceId>>,
     /// The clock of each check.
     pub of_check: Vec<usize>,
-    /// Per step: which clocks to set after one of its observations, and how much later.
+    /// Per step: which clocks to set after one of its observations, and how much later; each at most once, since what
+    /// is looked at says itself when it is to be looked at next.
     pub wakes: Vec<Vec<(usize, Span)>>,
+    /// Of each clock, the longest of these spans.
+    pub latest: Vec<Span>,
     /// Whether there are any.
     pub wakes_any: bool,
     /// How long after its first observation a transaction is looked at for closing.
@@ -31,6 +34,7 @@ impl Clocks {
             sources: vec![flow.sources.clone()],
             of_check: vec![0; flow.checks.len()],
             wakes: vec![Vec::new(); flow.steps.len()],
+            latest: Vec::new(),
             wakes_any: false,
             settle: settle(flow),
             quiet: flow.sources.iter().map(|s| plan.sources[*s as usize].lateness).max().unwrap_or_default(),
@@ -38,6 +42,10 @@ impl Clocks {
         if pace == Pace::Live {
             clocks.follow_each_check(flow);
             clocks.wakes_any = clocks.wakes.iter().any(|wakes| !wakes.is_empty());
+            clocks.latest = vec![Span::ZERO; clocks.sources.len()];
+            for &(clock, delay) in clocks.wakes.iter().flatten() {
+                clocks.latest[clock] = clocks.latest[clock].max(delay);
+            }
         }
         clocks
     }
@@ -54,8 +62,9 @@ impl Clocks {
             self.of_check[number] = clock;
             for (step, wakes) in self.wakes.iter_mut().enumerate() {
                 let Some(delay) = wake_after(check, step as u16) else { continue };
-                if !wakes.contains(&(clock, delay)) {
-                    wakes.push((clock, delay));
+                match wakes.iter_mut().find(|(set, _)| *set == clock) {
+                    Some((_, soonest)) => *soonest = delay.min(*soonest),
+                    None => wakes.push((clock, delay)),
                 }
             }
         }

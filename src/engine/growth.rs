@@ -51,8 +51,16 @@ impl Engine {
             stored.flags |= Transaction::ARMED;
             wheels[0].set(time + clocks.settle, wake);
         }
-        for (clock, delay) in &clocks.wakes[step as usize] {
-            wheels[*clock].set(time + *delay, wake);
+        for &(clock, delay) in &clocks.wakes[step as usize] {
+            let (due, latest) = (time + delay, Time(stored.base) + clocks.latest[clock]);
+            let awaited = Transaction::awaited(clock);
+            if due >= latest && stored.has(awaited) {
+                continue;
+            }
+            if due <= latest {
+                stored.flags |= awaited;
+            }
+            wheels[clock].set(due, wake);
         }
     }
 

@@ -52,6 +52,7 @@ impl Engine {
             return;
         }
         let flow = transaction.flow as usize;
+        self.state.store.get_mut(wake.transaction).flags &= !Transaction::awaited(clock);
         let left = match self.glance(wake.transaction) {
             Some(left) => left,
             None => self.judge(wake.transaction, clock, false),

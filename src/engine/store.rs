@@ -77,6 +77,14 @@ impl Transaction {
     pub const LIMITED: u8 = 4;
     /// Judged with all sources ended: final.
     pub const FINAL: u8 = 8;
+    /// Of clocks 1 to 4, a bit each: see [`Transaction::awaited`].
+    pub const AWAITED: u8 = 0xF0;
+
+    /// A wake-up of this clock is set no later than an observation at its base can call for: one that calls for a later
+    /// one is seen by it. Nothing of a clock that is none of the first.
+    pub fn awaited(clock: usize) -> u8 {
+        if (1..=4).contains(&clock) { 8 << clock } else { 0 }
+    }
 
     pub fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0

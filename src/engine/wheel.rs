@@ -20,6 +20,8 @@ const BUCKET: u32 = 26;
 const DAYS_MAX: i64 = 1 << 16;
 /// Wake-ups in a chunk.
 const TOGETHER: usize = 10;
+/// Room that is made at once for wake-ups that are handed out.
+const WAKES: usize = 512;
 const NONE: u32 = u32::MAX;
 
 /// A transaction's place, and the generation of the place.
@@ -109,6 +111,7 @@ impl Wheel {
         while wakes.len() < enough
             && let Some(bucket) = self.next(passed)
         {
+            wakes.reserve(if wakes.is_empty() { enough.min(WAKES) } else { 0 });
             self.empty(bucket, &mut wakes);
         }
         wakes
