@@ -188,9 +188,8 @@ impl Store {
         let name = journal(lane);
         self.transaction("written", async |transaction| {
             let position = position(transaction, &name).await? as u64;
-            for (_, row) in rows.iter().filter(|(entry, _)| *entry >= position) {
-                row.keep(transaction).await?;
-            }
+            let new: Vec<&Row<'_>> = rows.iter().filter(|(entry, _)| *entry >= position).map(|(_, row)| row).collect();
+            row::keep(&new, transaction).await?;
             let end = position.max(last.entry + 1);
             set_position(transaction, &name, end as i64).await
         })?;

@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, de};
-use sqlx::{Row as _, SqliteTransaction};
+use sqlx::{QueryBuilder, SqliteTransaction};
 use std::borrow::Cow;
 
 /// So many words of a finding are kept, the newest.
 pub const WORDS_KEPT_MAX: i64 = 100;
+/// Words that are written by one statement.
+const TOGETHER: usize = 256;
 
 /// The columns of one word about a finding, as its JSON has them.
 #[derive(Debug, Deserialize)]
@@ -55,47 +57,45 @@ impl<'a> Row<'a> {
         // Colours are for terminals.
         Ok(Row { document, explanation: anstream::adapter::strip_str(explanation).to_string(), ..row })
     }
+}
 
-    /// Writes the word down, and makes the finding what it says.
-    pub(super) async fn keep(&self, transaction: &mut SqliteTransaction<'_>) -> Result<(), sqlx::Error> {
-        const WORD: &str = "INSERT INTO words (number, id, status, class, severity, judged_at, summary) \
-                            SELECT coalesce(max(number), 0) + 1, $1, $2, $3, $4, $5, $6 FROM words RETURNING number";
-        let word = sqlx::query(WORD)
-            .bind(&*self.id)
-            .bind(&*self.status)
-            .bind(&*self.class)
-            .bind(&*self.severity)
-            .bind(&self.judged_at)
-            .bind(&*self.summary);
-        let number: i64 = word.fetch_one(&mut **transaction).await?.try_get(0)?;
-        const FINDING: &str = "INSERT INTO findings (id, flow, check_name, key, by_value, class, severity, status, time, \
-             deadline, judged_at, healed_after_ms, summary, document, explanation, first_word, last_word) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16) \
-             ON CONFLICT (id) DO UPDATE SET class = excluded.class, severity = excluded.severity, \
+/// Writes words down, and makes the findings what they say, in this order.
+pub(super) async fn keep(rows: &[&Row<'_>], transaction: &mut SqliteTransaction<'_>) -> Result<(), sqlx::Error> {
+    const NEXT: &str = "SELECT coalesce(max(number), 0) + 1 FROM words";
+    let next: i64 = sqlx::query_scalar(NEXT).fetch_one(&mut **transaction).await?;
+    for (numbers, rows) in (next..).step_by(TOGETHER).zip(rows.chunks(TOGETHER)) {
+        let numbered = || (numbers..).zip(rows);
+        let mut words =
+            QueryBuilder::new("INSERT INTO words (number, id, status, class, severity, judged_at, summary) ");
+        words.push_values(numbered(), |mut values, (number, row)| {
+            values.push_bind(number).push_bind(&*row.id).push_bind(&*row.status).push_bind(&*row.class);
+            values.push_bind(&*row.severity).push_bind(&row.judged_at).push_bind(&*row.summary);
+        });
+        words.build().execute(&mut **transaction).await?;
+        let mut findings = QueryBuilder::new(
+            "INSERT INTO findings (id, flow, check_name, key, by_value, class, severity, status, time, deadline, \
+             judged_at, healed_after_ms, summary, document, explanation, first_word, last_word) ",
+        );
+        findings.push_values(numbered(), |mut values, (number, row)| {
+            values.push_bind(&*row.id).push_bind(&*row.flow).push_bind(&*row.check).push_bind(&*row.key);
+            values.push_bind(&row.by).push_bind(&*row.class).push_bind(&*row.severity).push_bind(&*row.status);
+            values.push_bind(&row.time).push_bind(&row.deadline).push_bind(&row.judged_at);
+            values.push_bind(row.healed_after_ms).push_bind(&*row.summary).push_bind(row.document);
+            values.push_bind(&row.explanation).push_bind(number).push_bind(number);
+        });
+        findings.push(
+            " ON CONFLICT (id) DO UPDATE SET class = excluded.class, severity = excluded.severity, \
              status = excluded.status, time = excluded.time, deadline = excluded.deadline, \
              judged_at = excluded.judged_at, healed_after_ms = excluded.healed_after_ms, summary = excluded.summary, \
-             document = excluded.document, explanation = excluded.explanation, last_word = excluded.last_word";
-        let finding = sqlx::query(FINDING)
-            .bind(&*self.id)
-            .bind(&*self.flow)
-            .bind(&*self.check)
-            .bind(&*self.key)
-            .bind(&self.by)
-            .bind(&*self.class)
-            .bind(&*self.severity)
-            .bind(&*self.status)
-            .bind(&self.time)
-            .bind(&self.deadline)
-            .bind(&self.judged_at)
-            .bind(self.healed_after_ms)
-            .bind(&*self.summary)
-            .bind(self.document)
-            .bind(&self.explanation)
-            .bind(number);
-        finding.execute(&mut **transaction).await?;
-        const OLD: &str = "DELETE FROM words WHERE id = $1 AND number <= \
-                           (SELECT number FROM words WHERE id = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)";
-        let old = sqlx::query(OLD).bind(&*self.id).bind(WORDS_KEPT_MAX);
-        old.execute(&mut **transaction).await.map(drop)
+             document = excluded.document, explanation = excluded.explanation, last_word = excluded.last_word",
+        );
+        findings.build().execute(&mut **transaction).await?;
+        let mut old = QueryBuilder::new("DELETE FROM words AS word WHERE id IN (");
+        let mut ids = old.separated(", ");
+        rows.iter().for_each(|row| _ = ids.push_bind(&*row.id));
+        old.push(") AND number <= (SELECT number FROM words WHERE id = word.id ORDER BY number DESC LIMIT 1 OFFSET ");
+        old.push_bind(WORDS_KEPT_MAX).push(")");
+        old.build().execute(&mut **transaction).await?;
     }
+    Ok(())
 }
