@@ -3,13 +3,11 @@
 use super::session::{Session, number, text};
 use super::sql::{literal, table_name};
 use super::types::Kind;
-use crate::model::time::{Span, Time};
+use crate::model::time::Span;
 use crate::sources::live::{Failure, Intake};
-use crate::sources::tables::{Table, parts};
+use crate::sources::tables::{DAY, Table, parts};
 use crate::sources::waiting::Halt;
 use sqlx::mysql::MySqlRow;
-
-const DAY: Span = Span::seconds(86_400);
 
 /// A table as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,15 +30,9 @@ pub(super) struct Relation {
 }
 
 impl Relation {
-    /// A time as the table's columns would show it: what happens from then on is stamped no earlier, though they cut off
-    /// what they cannot keep.
-    pub fn kept(&self, time: Time) -> Time {
-        let units = [self.updated, self.time].into_iter().flatten().map(|at| self.columns[at].unit());
-        match units.fold(Span(1), Span::max) {
-            // Days begin at another moment in each zone.
-            day if day == DAY => time - DAY,
-            unit => Time(time.0.div_euclid(unit.0) * unit.0),
-        }
+    /// What its times are cut off to.
+    pub fn units(&self) -> impl Iterator<Item = Span> {
+        [self.updated, self.time].into_iter().flatten().map(|at| self.columns[at].unit())
     }
 }
 

@@ -101,9 +101,7 @@ impl Poller<'_> {
         self.whole = Some(running.whole);
         let begun = Begun { at: running.now, here };
         for index in 0..self.relations.len() {
-            // What is stamped early, as far as that is allowed, is cut off as well.
-            let lateness = self.options.common.lateness;
-            let whole = self.relations[index].kept(running.whole - lateness) + lateness;
+            let whole = running.whole_in(self.relations[index].units(), self.options.common.lateness);
             self.visit(index, Mark { whole, bound: 0 }, begun, intake)?;
         }
         self.prove(&running, intake)

@@ -3,8 +3,9 @@
 use super::session::{Session, column};
 use super::sql::literal;
 use super::types::{Kind, QUESTION, Types};
+use crate::model::time::Span;
 use crate::sources::live::{Failure, Intake};
-use crate::sources::tables::{Table, parts, quoted};
+use crate::sources::tables::{DAY, Table, parts, quoted};
 use crate::sources::waiting::Halt;
 
 /// A table as the database has it.
@@ -28,17 +29,35 @@ pub(super) struct Relation {
     pub has_index: bool,
 }
 
+impl Relation {
+    /// What its times are rounded to.
+    pub fn units(&self) -> impl Iterator<Item = Span> {
+        self.updated.iter().chain(&self.time).map(|stamp| stamp.unit)
+    }
+}
+
 /// A column with a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub column: String,
     /// It names a moment; others show a clock of the table's zone.
     pub zoned: bool,
+    /// What its times are rounded to.
+    pub unit: Span,
     pub nullable: bool,
 }
 
-/// A table's columns: name, type, whether it may be null.
-type Columns = Vec<(String, String, bool)>;
+/// A column of a table.
+struct Column {
+    name: String,
+    data_type: String,
+    nullable: bool,
+    /// What belongs to its type: of times, how many digits of a second it keeps; below 0 where it says nothing.
+    modifier: i32,
+}
+
+/// Digits of a second that a time keeps, unless it says otherwise.
+const DIGITS: i32 = 6;
 
 /// The types of the database.
 pub(super) fn types(session: &mut Session, intake: &mut dyn Intake) -> Result<Types, Halt> {
@@ -127,14 +146,21 @@ fn columns(
     number: u64,
     types: &Types,
     intake: &mut dyn Intake,
-) -> Result<(Columns, Vec<(String, Kind)>), Halt> {
+) -> Result<(Vec<Column>, Vec<(String, Kind)>), Halt> {
     let sql = format!(
-        "SELECT attname::text, format_type(atttypid, NULL), NOT attnotnull, atttypid::int8 FROM pg_attribute \
+        "SELECT attname::text, format_type(atttypid, NULL), NOT attnotnull, atttypid::int8, atttypmod FROM pg_attribute \
          WHERE attrelid = {number}::oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
     );
     let rows = session.rows(&sql, intake)?;
-    let one = |row| Ok::<_, Failure>((column(row, 0)?, column(row, 1)?, column(row, 2)?));
-    let columns: Columns = rows.iter().map(one).collect::<Result<_, _>>()?;
+    let one = |row| {
+        Ok::<_, Failure>(Column {
+            name: column(row, 0)?,
+            data_type: column(row, 1)?,
+            nullable: column(row, 2)?,
+            modifier: column(row, 4)?,
+        })
+    };
+    let columns: Vec<Column> = rows.iter().map(one).collect::<Result<_, _>>()?;
     let kind = |row| Ok::<_, Failure>((column(row, 0)?, types.kind(column::<i64>(row, 3)? as u32)));
     Ok((columns, rows.iter().map(kind).collect::<Result<_, _>>()?))
 }
@@ -144,7 +170,7 @@ fn key(
     session: &mut Session,
     table: &Table,
     number: u64,
-    columns: &Columns,
+    columns: &[Column],
     intake: &mut dyn Intake,
 ) -> Result<Vec<String>, Halt> {
     if !table.key.is_empty() {
@@ -168,11 +194,14 @@ fn key(
     Ok(key)
 }
 
-fn stamp(table: &Table, columns: &Columns, name: &str) -> Result<Stamp, Failure> {
-    let (column, kind, nullable) = find(table, columns, name)?;
-    let zoned = match kind.as_str() {
-        "timestamp with time zone" => true,
-        "timestamp without time zone" | "date" => false,
+fn stamp(table: &Table, columns: &[Column], name: &str) -> Result<Stamp, Failure> {
+    let Column { name: column, data_type, nullable, modifier } = find(table, columns, name)?;
+    let digits = if (0..DIGITS).contains(modifier) { *modifier } else { DIGITS };
+    let second = Span(1_000_000_000 / 10_i64.pow(digits.unsigned_abs()));
+    let (zoned, unit) = match data_type.as_str() {
+        "timestamp with time zone" => (true, second),
+        "timestamp without time zone" => (false, second),
+        "date" => (false, DAY),
         other => {
             return Err(Failure(format!(
                 "the column {name} of {} is of the type {other}, and no time; leave it out of `columns`, and the whole \
@@ -181,16 +210,16 @@ fn stamp(table: &Table, columns: &Columns, name: &str) -> Result<Stamp, Failure>
             )));
         }
     };
-    Ok(Stamp { column: column.clone(), zoned, nullable: *nullable })
+    Ok(Stamp { column: column.clone(), zoned, unit, nullable: *nullable })
 }
 
-fn find<'c>(table: &Table, columns: &'c Columns, name: &str) -> Result<&'c (String, String, bool), Failure> {
-    columns.iter().find(|(known, ..)| known == name).ok_or_else(|| {
-        let near = columns.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
+fn find<'c>(table: &Table, columns: &'c [Column], name: &str) -> Result<&'c Column, Failure> {
+    columns.iter().find(|known| known.name == name).ok_or_else(|| {
+        let near = columns.iter().find(|known| known.name.eq_ignore_ascii_case(name));
         let help = match near {
-            Some((near, ..)) => format!("there is {near}: names are taken letter by letter"),
+            Some(Column { name: near, .. }) => format!("there is {near}: names are taken letter by letter"),
             None => {
-                let names: Vec<&str> = columns.iter().map(|(name, ..)| name.as_str()).collect();
+                let names: Vec<&str> = columns.iter().map(|known| known.name.as_str()).collect();
                 format!("there are {}", names.join(", "))
             }
         };

@@ -81,9 +81,9 @@ impl Poller<'_> {
         self.whole = Some(running.whole);
         self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", intake)?;
         let snapshot = self.snapshot(intake)?;
-        let mark = Mark { whole: running.whole, bound: snapshot.xmin };
         for index in 0..self.relations.len() {
-            self.visit(index, mark, snapshot, intake)?;
+            let whole = running.whole_in(self.relations[index].units(), self.options.common.lateness);
+            self.visit(index, Mark { whole, bound: snapshot.xmin }, snapshot, intake)?;
         }
         self.session.rows("COMMIT", intake)?;
         self.prove(&running, intake)

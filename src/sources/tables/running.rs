@@ -1,8 +1,11 @@
 //! What is under way in the database, and what that leaves to be proven.
 
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use crate::sources::live::Intake;
 use crate::sources::remark::Remark;
+
+/// What a date is cut off to.
+pub const DAY: Span = Span::seconds(86_400);
 
 /// What was under way.
 #[derive(Debug)]
@@ -18,6 +21,18 @@ pub struct Running {
 }
 
 impl Running {
+    /// `whole` for a table whose columns cut their times off, or round them, to these units: what happens from then on is
+    /// stamped no earlier. What is stamped early, as far as lateness allows that, is cut off as well.
+    pub fn whole_in(&self, units: impl IntoIterator<Item = Span>, lateness: Span) -> Time {
+        let time = self.whole - lateness;
+        let kept = match units.into_iter().fold(Span(1), Span::max) {
+            // Days begin at another moment in each zone.
+            day if day == DAY => time - DAY,
+            unit => Time(time.0.div_euclid(unit.0) * unit.0),
+        };
+        kept + lateness
+    }
+
     /// Whether what is proven is earned.
     pub fn remark(&self) -> Remark {
         match (self.assumed, &self.held_by) {

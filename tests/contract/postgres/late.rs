@@ -65,6 +65,8 @@ struct Writer<'t> {
     table: &'t str,
     /// The column rises with each change.
     honest: bool,
+    /// What the columns round their times to.
+    unit: Span,
     truth: &'t Mutex<Truth>,
     count: u64,
 }
@@ -139,6 +141,7 @@ impl Writer<'_> {
                 Stamp::Writer(at) => (at, by.since(at) > LATENESS),
                 _ => (began, false),
             };
+            let event = Time((event.0 + self.unit.0 / 2) / self.unit.0 * self.unit.0);
             truth.0.insert((id, version), Written { event, from, by, late, deleted });
         }
         Ok(())
@@ -215,9 +218,13 @@ fn round(server: &Postgres, seed: u64) -> Vec<String> {
     let table = Table { updated, sweep, start, ..table(&name) };
     let mut client = Client::connect(&url);
     let index = if random.once_in(2) { format!("CREATE INDEX ON {name} (updated_at);") } else { String::new() };
+    let digits = [6, 6, 3, 0][random.below(4) as usize];
+    // Where no column says when, it is when the transaction began.
+    let unit = Span(if table.updated.is_some() { 1_000_000_000 / 10_i64.pow(digits) } else { 1 });
     client
         .sql(&format!(
-            "CREATE TABLE {name} (id bigserial PRIMARY KEY, v bigint, reference bigint, created_at timestamptz, updated_at timestamptz); {index}"
+            "CREATE TABLE {name} (id bigserial PRIMARY KEY, v bigint, reference bigint, \
+             created_at timestamptz({digits}), updated_at timestamptz({digits})); {index}"
         ))
         .unwrap();
     let watch = Watch::start(source(&url, &table), Place::default());
@@ -230,7 +237,7 @@ fn round(server: &Postgres, seed: u64) -> Vec<String> {
             let random = Random(seed.wrapping_mul(31).wrapping_add(writer));
             scope.spawn(move || {
                 let client = Client::connect(url);
-                Writer { client, random, table, honest, truth, count: 0 }.run(until);
+                Writer { client, random, table, honest, unit, truth, count: 0 }.run(until);
             });
         }
         disturb(&mut client, &mut random, watch, || source(&url, &table))
