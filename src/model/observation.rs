@@ -93,6 +93,8 @@ impl Dedupe<'_> {
 
 /// What the observations of a batch may take, but for the last: its places are 32 bits wide.
 pub const BATCH_BYTES_MAX: usize = 256 << 20;
+/// Hashes that [`Batch::hashes`] remembers.
+const REMEMBERED: usize = 1024;
 /// What a batch that has been worked off keeps for the next observations.
 const BATCH_BYTES_KEPT_MAX: usize = 16 << 20;
 
@@ -175,6 +177,18 @@ impl Batch {
     /// The keys of all observations.
     pub fn all_keys(&self) -> &[KeyRef] {
         &self.keys
+    }
+
+    /// The hashes of all keys; of one that comes again soon, the first.
+    pub fn hashes(&self, out: &mut Vec<u64>) {
+        // For each place the hash that was there last; at first one that belongs elsewhere.
+        let mut last: [u64; REMEMBERED] = std::array::from_fn(|place| place as u64 + 1);
+        for hash in self.keys.iter().map(|key| key.hash) {
+            let last = &mut last[hash as usize % REMEMBERED];
+            if std::mem::replace(last, hash) != hash {
+                out.push(hash);
+            }
+        }
     }
 
     /// A key's packed value.

@@ -71,12 +71,14 @@ pub struct Record<'a> {
     pub op: Option<&'a str>,
     /// Its headers in their order.
     pub headers: &'a [(&'a str, &'a str)],
+    /// When it was read, where that was asked for many at once; `None`: just now.
+    pub read: Option<Time>,
 }
 
 impl<'a> Record<'a> {
     /// A record that is its bytes and nothing else.
     pub fn plain(part: u32, offset: u64, payload: &'a [u8]) -> Record<'a> {
-        Record { part, offset, payload, stream: None, key: None, time: None, op: None, headers: &[] }
+        Record { part, offset, payload, stream: None, key: None, time: None, op: None, headers: &[], read: None }
     }
 }
 

@@ -97,14 +97,6 @@ impl Claim {
 }
 
 impl Delivery {
-    /// The hashes of all keys that its observations carry, each once.
-    pub fn keys(&self, out: &mut Vec<u64>) {
-        out.clear();
-        out.extend(self.batch.all_keys().iter().map(|key| key.hash));
-        out.sort_unstable();
-        out.dedup();
-    }
-
     /// Appends its bytes: its observations come last.
     pub fn encode(&self, out: Vec<u8>) -> Vec<u8> {
         let mut out = postcard::to_extend(self, out).expect("plain data is encodable");

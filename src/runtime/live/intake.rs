@@ -263,7 +263,7 @@ impl Intake for Desk {
     }
 
     fn record(&mut self, record: Record<'_>) {
-        let now = self.now();
+        let now = record.read.unwrap_or_else(now);
         let Desk { names, extractor, connector, batches, exits, status, .. } = self;
         let part = names[record.part as usize].as_str();
         let position = Position { part: record.part, offset: record.offset, element: 0 };

@@ -33,9 +33,9 @@ use std::time::Duration;
 
 /// Deliveries that are made durable together, at most.
 const GROUP_MAX: usize = 256;
-/// A snapshot is taken when the journal has grown by so many bytes, and by as many as the last snapshot has: so writing
-/// them never costs more than writing the journal.
-const SNAPSHOT_BYTES: u64 = 64 << 20;
+/// A snapshot is taken when the journal has grown by so many bytes, which take about a second to replay, and by as many
+/// as the last snapshot has: so writing them never costs more than writing the journal.
+const SNAPSHOT_BYTES: u64 = 128 << 20;
 /// How often an idle lane looks around.
 const IDLE: Duration = Duration::from_millis(500);
 

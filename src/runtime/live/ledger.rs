@@ -131,7 +131,8 @@ impl Ledger {
     /// Puts a delivery into the journal.
     pub fn note(&mut self, delivery: &Delivery) -> Result<(), LaneError> {
         let (mut keys, bytes) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.bytes));
-        delivery.keys(&mut keys);
+        keys.clear();
+        delivery.batch.hashes(&mut keys);
         let mut bytes = delivery.encode(bytes);
         self.append(DELIVERY, &keys, &bytes)?;
         bytes.clear();

@@ -113,7 +113,7 @@ impl Intake for Taste<'_> {
     fn record(&mut self, record: Record<'_>) {
         let name = self.names[record.part as usize].clone();
         if self.wants(record.stream.unwrap_or(&name)) {
-            let Record { part, offset, payload, stream, key, time, op, headers } = record;
+            let Record { part, offset, payload, stream, key, time, op, headers, .. } = record;
             let position = Position { part, offset, element: 0 };
             let attributes = Attributes { stream, key, time, op, headers, identity: None };
             let sampled = extract::Record { payload, position, ingest: now(), part: &name, attributes };

@@ -109,14 +109,19 @@ impl fmt::Display for SourceState {
     }
 }
 
+/// Counts on. One thread alone does, the source's own, so nothing is lost between reading and writing.
+fn count(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Relaxed) + more, Relaxed);
+}
+
 impl SourceStatus {
     pub(super) fn record(&self, matched: bool) {
-        self.records.fetch_add(1, Relaxed);
-        self.matched.fetch_add(u64::from(matched), Relaxed);
+        count(&self.records, 1);
+        count(&self.matched, u64::from(matched));
     }
 
     pub(super) fn undecodable(&self, reason: &str, sample: impl FnOnce() -> String) {
-        self.records.fetch_add(1, Relaxed);
+        count(&self.records, 1);
         self.texts(|texts| {
             let known = texts.undecodable.contains_key(reason);
             let reason = if known || texts.undecodable.len() < REASONS_MAX { reason } else { "other" };
@@ -125,7 +130,7 @@ impl SourceStatus {
     }
 
     pub(super) fn beyond_lateness(&self, more: u64) {
-        self.beyond_lateness.fetch_add(more, Relaxed);
+        count(&self.beyond_lateness, more);
     }
 
     pub(super) fn caught_up(&self, at: Time) {

@@ -162,6 +162,7 @@ impl<'o> Reading<'o> {
             time: message.time(),
             op: payload.is_none().then_some("delete"),
             headers: &headers,
+            read: None,
         });
         Ok(())
     }

@@ -252,6 +252,7 @@ impl Follower<'_> {
             intake.header(part, header);
             file.header_told = true;
         }
+        let read = Some(intake.now());
         let mut problems = pieces.problems.iter().peekable();
         for count in 0..=pieces.records.len() {
             while let Some(problem) = problems.next_if(|problem| problem.before <= count) {
@@ -259,7 +260,7 @@ impl Follower<'_> {
             }
             let Some(record) = pieces.records.get(count) else { break };
             if begin + u64::from(record.start) >= file.mute {
-                intake.record(Record::plain(part, record.line, record.of(data)));
+                intake.record(Record { read, ..Record::plain(part, record.line, record.of(data)) });
             }
         }
         self.unsent_records += pieces.records.len();

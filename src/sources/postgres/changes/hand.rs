@@ -48,6 +48,7 @@ impl<'a> Hand<'a> {
             time: Some(time),
             op,
             headers,
+            read: None,
         });
         self.cursor.given += 1;
         self.records += 1;

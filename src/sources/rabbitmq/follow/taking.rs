@@ -171,6 +171,7 @@ impl Follower<'_> {
             time: Some(time),
             op: None,
             headers: &headers,
+            read: None,
         });
         self.unsent += 1;
         self.changed = true;
