@@ -51,6 +51,8 @@ pub(super) struct Stamp {
 struct Column {
     name: String,
     data_type: String,
+    /// How its values are written.
+    kind: Kind,
     nullable: bool,
     /// What belongs to its type: of times, how many digits of a second it keeps; below 0 where it says nothing.
     modifier: i32,
@@ -100,7 +102,7 @@ pub(super) fn look_up(
         return Err(Failure(format!("the user {user} may not read the table {}: `{grant}`", table.name)).into());
     }
     let number = u64::try_from(column::<i64>(row, 0)?).unwrap_or(0);
-    let (columns, kinds) = columns(session, number, types, intake)?;
+    let columns = columns(session, number, types, intake)?;
     let key = key(session, table, number, &columns, intake)?;
     let updated = table.updated.as_deref().map(|name| stamp(table, &columns, name)).transpose()?;
     let time = table.time.as_deref().map(|name| stamp(table, &columns, name)).transpose()?;
@@ -111,7 +113,7 @@ pub(super) fn look_up(
     Ok(Relation {
         number,
         sql,
-        columns: kinds,
+        columns: columns.into_iter().map(|column| (column.name, column.kind)).collect(),
         key,
         updated,
         time,
@@ -140,29 +142,23 @@ fn missing(session: &mut Session, table: &Table, intake: &mut dyn Intake) -> Res
     Ok(Failure(format!("PostgreSQL at {} has no table {}; {help}", session.address(), table.name)))
 }
 
-/// The columns, and how the values of each are written.
-fn columns(
-    session: &mut Session,
-    number: u64,
-    types: &Types,
-    intake: &mut dyn Intake,
-) -> Result<(Vec<Column>, Vec<(String, Kind)>), Halt> {
+/// The columns.
+fn columns(session: &mut Session, number: u64, types: &Types, intake: &mut dyn Intake) -> Result<Vec<Column>, Halt> {
     let sql = format!(
         "SELECT attname::text, format_type(atttypid, NULL), NOT attnotnull, atttypid::int8, atttypmod FROM pg_attribute \
          WHERE attrelid = {number}::oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
     );
     let rows = session.rows(&sql, intake)?;
     let one = |row| {
-        Ok::<_, Failure>(Column {
+        Ok(Column {
             name: column(row, 0)?,
             data_type: column(row, 1)?,
+            kind: types.kind(column::<i64>(row, 3)? as u32),
             nullable: column(row, 2)?,
             modifier: column(row, 4)?,
         })
     };
-    let columns: Vec<Column> = rows.iter().map(one).collect::<Result<_, _>>()?;
-    let kind = |row| Ok::<_, Failure>((column(row, 0)?, types.kind(column::<i64>(row, 3)? as u32)));
-    Ok((columns, rows.iter().map(kind).collect::<Result<_, _>>()?))
+    rows.iter().map(one).collect()
 }
 
 /// The columns that tell rows apart: those that were named, or the primary key.
@@ -195,7 +191,7 @@ fn key(
 }
 
 fn stamp(table: &Table, columns: &[Column], name: &str) -> Result<Stamp, Failure> {
-    let Column { name: column, data_type, nullable, modifier } = find(table, columns, name)?;
+    let Column { name: column, data_type, nullable, modifier, .. } = find(table, columns, name)?;
     let digits = if (0..DIGITS).contains(modifier) { *modifier } else { DIGITS };
     let second = Span(1_000_000_000 / 10_i64.pow(digits.unsigned_abs()));
     let (zoned, unit) = match data_type.as_str() {
