@@ -18,10 +18,10 @@ pub(super) struct Clocks {
     /// Per step: which clocks to set after one of its observations, and how much later; each at most once, since what
     /// is looked at says itself when it is to be looked at next.
     pub wakes: Vec<Vec<(usize, Span)>>,
-    /// Of each clock, the longest of these spans.
-    pub latest: Vec<Span>,
     /// Whether there are any.
     pub wakes_any: bool,
+    /// Of each clock, the longest of these spans: no transaction is to be looked at first later than that after its base.
+    pub latest: Vec<Span>,
     /// How long after its first observation a transaction is looked at for closing.
     pub settle: Span,
     /// How long a transaction must have been quiet before it closes.
