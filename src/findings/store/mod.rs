@@ -77,20 +77,35 @@ pub enum StoreError {
 struct Base {
     path: PathBuf,
     runtime: Runtime,
-    connection: SqliteConnection,
+    /// There until it is dropped.
+    connection: Option<SqliteConnection>,
+}
+
+/// A base has a connection.
+const OPEN: &str = "a base is open until it is dropped";
+
+impl Drop for Base {
+    /// Closes the file before it is gone: while SQLite puts its log away, whoever opens the file is refused.
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // What was written stands in the log, if not in the file.
+            let _ = self.runtime.block_on(connection.close());
+        }
+    }
 }
 
 impl Base {
     fn open(path: &Path, options: &SqliteConnectOptions) -> Result<Base, StoreError> {
         let runtime = Builder::new_current_thread().enable_time().build().map_err(StoreError::Runtime)?;
         let opened = runtime.block_on(options.clone().disable_statement_logging().connect());
-        let connection = opened.map_err(failed(path, "opened"))?;
+        let connection = Some(opened.map_err(failed(path, "opened"))?);
         Ok(Base { path: path.to_owned(), runtime, connection })
     }
 
     /// The version of the tables; `None` where there are none yet.
     fn version(&mut self) -> Result<Option<i64>, StoreError> {
         let Base { path, runtime, connection } = self;
+        let connection = connection.as_mut().expect(OPEN);
         let read = async {
             let tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'version'";
             if sqlx::query(tables).fetch_one(&mut *connection).await?.try_get::<i64, _>(0)? == 0 {
@@ -248,6 +263,7 @@ impl Store {
 
     fn position(&mut self, name: &str) -> Result<i64, StoreError> {
         let Base { path, runtime, connection } = &mut self.base;
+        let connection = connection.as_mut().expect(OPEN);
         runtime.block_on(position(connection, name)).map_err(failed(path, "read"))
     }
 
@@ -280,6 +296,7 @@ impl Store {
         change: impl AsyncFnOnce(&mut SqliteTransaction<'_>) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         let Base { path, runtime, connection } = &mut self.base;
+        let connection = connection.as_mut().expect(OPEN);
         let done = runtime.block_on(async {
             let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
             let done = change(&mut transaction).await?;
