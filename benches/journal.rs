@@ -81,7 +81,6 @@ impl Batch {
     fn append(&self, journal: &mut Journal, keys: &mut Vec<u64>, payload: &mut Vec<u8>) -> Sequence {
         payload.clear();
         self.observations.encode(payload);
-        keys.clear();
         self.observations.hashes(keys);
         let sequence = journal.append(0, keys, payload).expect("room in the buffer");
         if !self.closed.is_empty() {

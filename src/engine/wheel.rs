@@ -111,7 +111,9 @@ impl Wheel {
         while wakes.len() < enough
             && let Some(bucket) = self.next(passed)
         {
-            wakes.reserve(if wakes.is_empty() { enough.min(WAKES) } else { 0 });
+            if wakes.is_empty() {
+                wakes.reserve(WAKES);
+            }
             self.empty(bucket, &mut wakes);
         }
         wakes

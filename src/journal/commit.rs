@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// Entries that are made durable together.
 pub(super) struct Group {
     pub(super) segment: Segment,
-    /// Where it stands in the segment; at 0 the segment begins with it.
+    /// Its bytes, and where they stand in the segment; at 0 the segment begins with them.
     pub(super) extent: Extent,
     /// After its last entry.
     pub(super) end: Sequence,

@@ -179,8 +179,9 @@ impl Batch {
         &self.keys
     }
 
-    /// The hashes of all keys; of one that comes again soon, the first.
+    /// Makes `out` the hashes of all keys; of one that comes again soon, the first.
     pub fn hashes(&self, out: &mut Vec<u64>) {
+        out.clear();
         // For each place the hash that was there last; at first one that belongs elsewhere.
         let mut last: [u64; REMEMBERED] = std::array::from_fn(|place| place as u64 + 1);
         for hash in self.keys.iter().map(|key| key.hash) {

@@ -1,6 +1,6 @@
 //! The store as others read it, also while the daemon writes.
 
-use super::{BUSY_MAX, Base, FILE, OPEN, StoreError, failed};
+use super::{BUSY_MAX, Base, FILE, StoreError, failed};
 use crate::model::time::Time;
 use crate::model::verdict::{Class, Severity, Status};
 use chrono::{DateTime, SecondsFormat};
@@ -165,8 +165,8 @@ impl Base {
         mut query: QueryBuilder<Sqlite>,
         read: impl Fn(&SqliteRow) -> Result<T, sqlx::Error>,
     ) -> Result<Vec<T>, StoreError> {
-        let Base { path, runtime, connection } = self;
-        let rows = runtime.block_on(query.build().fetch_all(connection.as_mut().expect(OPEN)));
+        let (path, runtime, connection) = self.parts();
+        let rows = runtime.block_on(query.build().fetch_all(connection));
         rows.and_then(|rows| rows.iter().map(read).collect()).map_err(failed(path, "read"))
     }
 

@@ -81,9 +81,6 @@ struct Base {
     connection: Option<SqliteConnection>,
 }
 
-/// A base has a connection.
-const OPEN: &str = "a base is open until it is dropped";
-
 impl Drop for Base {
     /// Closes the file before it is gone: while SQLite puts its log away, whoever opens the file is refused.
     fn drop(&mut self) {
@@ -102,10 +99,13 @@ impl Base {
         Ok(Base { path: path.to_owned(), runtime, connection })
     }
 
+    fn parts(&mut self) -> (&Path, &Runtime, &mut SqliteConnection) {
+        (&self.path, &self.runtime, self.connection.as_mut().expect("it is open until it is dropped"))
+    }
+
     /// The version of the tables; `None` where there are none yet.
     fn version(&mut self) -> Result<Option<i64>, StoreError> {
-        let Base { path, runtime, connection } = self;
-        let connection = connection.as_mut().expect(OPEN);
+        let (path, runtime, connection) = self.parts();
         let read = async {
             let tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'version'";
             if sqlx::query(tables).fetch_one(&mut *connection).await?.try_get::<i64, _>(0)? == 0 {
@@ -262,8 +262,7 @@ impl Store {
     }
 
     fn position(&mut self, name: &str) -> Result<i64, StoreError> {
-        let Base { path, runtime, connection } = &mut self.base;
-        let connection = connection.as_mut().expect(OPEN);
+        let (path, runtime, connection) = self.base.parts();
         runtime.block_on(position(connection, name)).map_err(failed(path, "read"))
     }
 
@@ -295,8 +294,7 @@ impl Store {
         doing: &'static str,
         change: impl AsyncFnOnce(&mut SqliteTransaction<'_>) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        let Base { path, runtime, connection } = &mut self.base;
-        let connection = connection.as_mut().expect(OPEN);
+        let (path, runtime, connection) = self.base.parts();
         let done = runtime.block_on(async {
             let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
             let done = change(&mut transaction).await?;

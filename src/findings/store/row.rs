@@ -61,6 +61,7 @@ impl<'a> Row<'a> {
 
 /// Writes words down, and makes the findings what they say, in this order.
 pub(super) async fn keep(rows: &[&Row<'_>], transaction: &mut SqliteTransaction<'_>) -> Result<(), sqlx::Error> {
+    // The statements are as long as there are rows: none is kept for the next time.
     const NEXT: &str = "SELECT coalesce(max(number), 0) + 1 FROM words";
     let next: i64 = sqlx::query_scalar(NEXT).fetch_one(&mut **transaction).await?;
     for (numbers, rows) in (next..).step_by(TOGETHER).zip(rows.chunks(TOGETHER)) {
@@ -71,7 +72,7 @@ pub(super) async fn keep(rows: &[&Row<'_>], transaction: &mut SqliteTransaction<
             values.push_bind(number).push_bind(&*row.id).push_bind(&*row.status).push_bind(&*row.class);
             values.push_bind(&*row.severity).push_bind(&row.judged_at).push_bind(&*row.summary);
         });
-        words.build().execute(&mut **transaction).await?;
+        words.build().persistent(false).execute(&mut **transaction).await?;
         let mut findings = QueryBuilder::new(
             "INSERT INTO findings (id, flow, check_name, key, by_value, class, severity, status, time, deadline, \
              judged_at, healed_after_ms, summary, document, explanation, first_word, last_word) ",
@@ -89,13 +90,13 @@ pub(super) async fn keep(rows: &[&Row<'_>], transaction: &mut SqliteTransaction<
              judged_at = excluded.judged_at, healed_after_ms = excluded.healed_after_ms, summary = excluded.summary, \
              document = excluded.document, explanation = excluded.explanation, last_word = excluded.last_word",
         );
-        findings.build().execute(&mut **transaction).await?;
+        findings.build().persistent(false).execute(&mut **transaction).await?;
         let mut old = QueryBuilder::new("DELETE FROM words AS word WHERE id IN (");
         let mut ids = old.separated(", ");
         rows.iter().for_each(|row| _ = ids.push_bind(&*row.id));
         old.push(") AND number <= (SELECT number FROM words WHERE id = word.id ORDER BY number DESC LIMIT 1 OFFSET ");
         old.push_bind(WORDS_KEPT_MAX).push(")");
-        old.build().execute(&mut **transaction).await?;
+        old.build().persistent(false).execute(&mut **transaction).await?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::course::{Beside, Book, Recalled};
 use super::entry::{CLOSED, DELIVERY, Delivery, FOUND, Found};
 use super::lane::LaneError;
 use super::lane_status::LaneStatus;
+use super::retry::{Failures, RETRY};
 use crate::engine::{Archived, Closed};
 use crate::findings::Names;
 use crate::findings::record::Record;
@@ -18,10 +19,6 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a failed commit waits before it is tried again.
-const RETRY: Duration = Duration::from_secs(1);
-/// Of failures that follow one another, each of so many is told.
-const TOLD_EACH: u32 = 60;
 /// Findings that are gathered before they are made durable and told, at most.
 const TO_TELL_MAX: usize = 1024;
 /// Batches that have been worked off and wait to be filled again, at most.
@@ -131,7 +128,6 @@ impl Ledger {
     /// Puts a delivery into the journal.
     pub fn note(&mut self, delivery: &Delivery) -> Result<(), LaneError> {
         let (mut keys, bytes) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.bytes));
-        keys.clear();
         delivery.batch.hashes(&mut keys);
         let mut bytes = delivery.encode(bytes);
         self.append(DELIVERY, &keys, &bytes)?;
@@ -186,7 +182,7 @@ impl Ledger {
     /// Makes everything durable; a disk that fails is tried again until it works, and the sources wait meanwhile.
     pub fn commit(&mut self) -> Result<(), LaneError> {
         self.end_commit()?;
-        let mut failed = 0_u32;
+        let mut failures = Failures::default();
         loop {
             match self.journal.commit(now().0) {
                 Ok(_) => {
@@ -194,10 +190,7 @@ impl Ledger {
                     return Ok(());
                 }
                 Err(error @ journal::Error::NotCommitted { .. }) => {
-                    if failed.is_multiple_of(TOLD_EACH) {
-                        tracing::error!("{error}; trying again every {} s", RETRY.as_secs());
-                    }
-                    failed = failed.saturating_add(1);
+                    failures.again(&error);
                     self.status.trouble(Some(error.to_string()), now());
                     std::thread::sleep(RETRY);
                 }

@@ -20,6 +20,7 @@ mod lane_status;
 mod ledger;
 mod milestone;
 mod replica;
+mod retry;
 mod sample;
 mod sender;
 pub mod state;

@@ -139,7 +139,7 @@ impl SourceStatus {
     }
 
     pub(super) fn hole(&self, why: &str) {
-        self.holes.fetch_add(1, Relaxed);
+        count(&self.holes, 1);
         self.texts(|texts| texts.last_hole = Some(why.to_owned()));
     }
 

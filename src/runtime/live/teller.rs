@@ -7,6 +7,7 @@ use super::ToTell;
 use super::board::Board;
 use super::edition::Compiled;
 use super::entry::Found;
+use super::retry::{Failures, RETRY};
 use super::sender::Outbox;
 use crate::config::outputs::Webhook;
 use crate::findings::store::{Store, StoreError, Told};
@@ -21,10 +22,6 @@ const BATCH_MAX: usize = 256;
 /// How often the findings of each kind are counted, at most; and for each moment that takes, so many are left alone.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 const COUNTING_SHARE: u32 = 50;
-/// How long a store that failed waits until it is tried again.
-const RETRY: Duration = Duration::from_secs(1);
-/// Of failures that follow one another, each of so many is told.
-const TOLD_EACH: u32 = 60;
 
 /// What tells the findings of all lanes.
 pub struct Teller<'t> {
@@ -37,8 +34,8 @@ pub struct Teller<'t> {
     board: &'t Arc<Board>,
     /// What was told and is not kept yet.
     told: Vec<(usize, ToTell)>,
-    /// How often in a row the store has failed, and when it is tried again.
-    failed: u32,
+    /// How the store has failed, and when it is tried again.
+    failures: Failures,
     next_try: Instant,
     /// The daemon stops.
     stopping: bool,
@@ -68,7 +65,7 @@ impl<'t> Teller<'t> {
             tell,
             board,
             told: Vec::new(),
-            failed: 0,
+            failures: Failures::default(),
             next_try: Instant::now(),
             stopping: false,
             given_up: false,
@@ -146,7 +143,7 @@ impl<'t> Teller<'t> {
         match kept {
             Ok(()) => {
                 self.told.clear();
-                self.failed = 0;
+                self.failures = Failures::default();
                 self.board.store_trouble(None);
                 self.outbox.iter().for_each(Outbox::wake);
             }
@@ -156,10 +153,7 @@ impl<'t> Teller<'t> {
                 self.given_up = true;
             }
             Err(error) => {
-                if self.failed.is_multiple_of(TOLD_EACH) {
-                    tracing::error!("{error}; trying again every {} s", RETRY.as_secs());
-                }
-                self.failed = self.failed.saturating_add(1);
+                self.failures.again(&error);
                 self.board.store_trouble(Some(error.to_string()));
                 self.next_try = Instant::now() + RETRY;
             }

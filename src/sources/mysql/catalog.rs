@@ -5,7 +5,7 @@ use super::sql::{literal, table_name};
 use super::types::Kind;
 use crate::model::time::Span;
 use crate::sources::live::{Failure, Intake};
-use crate::sources::tables::{DAY, Table, parts};
+use crate::sources::tables::{DAY, Table, parts, unit};
 use crate::sources::waiting::Halt;
 use sqlx::mysql::MySqlRow;
 
@@ -62,7 +62,7 @@ impl Column {
 
     /// What its times are cut off to.
     pub fn unit(&self) -> Span {
-        if self.data_type == "date" { DAY } else { Span(1_000_000_000 / 10_i64.pow(self.digits.min(6))) }
+        if self.data_type == "date" { DAY } else { unit(self.digits) }
     }
 
     /// Rows can be read in its order, a page after the other: it is compared as its text is.

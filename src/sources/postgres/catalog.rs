@@ -5,7 +5,7 @@ use super::sql::literal;
 use super::types::{Kind, QUESTION, Types};
 use crate::model::time::Span;
 use crate::sources::live::{Failure, Intake};
-use crate::sources::tables::{DAY, Table, parts, quoted};
+use crate::sources::tables::{DAY, DIGITS_MAX, Table, parts, quoted, unit};
 use crate::sources::waiting::Halt;
 
 /// A table as the database has it.
@@ -57,9 +57,6 @@ struct Column {
     /// What belongs to its type: of times, how many digits of a second it keeps; below 0 where it says nothing.
     modifier: i32,
 }
-
-/// Digits of a second that a time keeps, unless it says otherwise.
-const DIGITS: i32 = 6;
 
 /// The types of the database.
 pub(super) fn types(session: &mut Session, intake: &mut dyn Intake) -> Result<Types, Halt> {
@@ -192,9 +189,8 @@ fn key(
 
 fn stamp(table: &Table, columns: &[Column], name: &str) -> Result<Stamp, Failure> {
     let Column { name: column, data_type, nullable, modifier, .. } = find(table, columns, name)?;
-    let digits = if (0..DIGITS).contains(modifier) { *modifier } else { DIGITS };
-    let second = Span(1_000_000_000 / 10_i64.pow(digits.unsigned_abs()));
-    let (zoned, unit) = match data_type.as_str() {
+    let second = unit(u32::try_from(*modifier).unwrap_or(DIGITS_MAX));
+    let (zoned, rounded) = match data_type.as_str() {
         "timestamp with time zone" => (true, second),
         "timestamp without time zone" => (false, second),
         "date" => (false, DAY),
@@ -206,7 +202,7 @@ fn stamp(table: &Table, columns: &[Column], name: &str) -> Result<Stamp, Failure
             )));
         }
     };
-    Ok(Stamp { column: column.clone(), zoned, unit, nullable: *nullable })
+    Ok(Stamp { column: column.clone(), zoned, unit: rounded, nullable: *nullable })
 }
 
 fn find<'c>(table: &Table, columns: &'c [Column], name: &str) -> Result<&'c Column, Failure> {

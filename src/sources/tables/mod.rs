@@ -29,7 +29,7 @@ mod tracker;
 
 pub use followed::Followed;
 pub use memory::hash;
-pub use running::{DAY, Running};
+pub use running::{DAY, DIGITS_MAX, Running, unit};
 pub use sample::Sample;
 pub use tracker::{Kind, Mark, Reading, Row, System, TABLES_MAX, Tracker};
 

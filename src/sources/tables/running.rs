@@ -6,6 +6,13 @@ use crate::sources::remark::Remark;
 
 /// What a date is cut off to.
 pub const DAY: Span = Span::seconds(86_400);
+/// Digits of a second that a time keeps at most.
+pub const DIGITS_MAX: u32 = 6;
+
+/// What a time with so many digits of a second is cut off, or rounded, to.
+pub fn unit(digits: u32) -> Span {
+    Span(1_000_000_000 / 10_i64.pow(digits.min(DIGITS_MAX)))
+}
 
 /// What was under way.
 #[derive(Debug)]

@@ -224,17 +224,7 @@ impl Tracker {
             let (part, offset) = (self.part, self.state.offset);
             let (stream, key) = (Some(self.table.name.as_str()), row.key);
             let payload = row.json.as_bytes();
-            intake.record(Record {
-                part,
-                offset,
-                payload,
-                stream,
-                key,
-                time: Some(time),
-                op: None,
-                headers: &[],
-                read: None,
-            });
+            intake.record(Record { stream, key, time: Some(time), ..Record::plain(part, offset, payload) });
         }
         Ok(aloud)
     }

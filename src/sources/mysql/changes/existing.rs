@@ -40,17 +40,7 @@ fn rows(watched: &Watched, time: Time, side: &mut Session, hand: &mut Hand<'_>) 
             let taken = row::take(row, &relation, &watched.table)?;
             let (payload, key) = (taken.json.as_bytes(), taken.key.as_deref());
             let (stream, time) = (Some(watched.name.as_str()), Some(time));
-            hand.record(Record {
-                part: watched.part,
-                offset: 0,
-                payload,
-                stream,
-                key,
-                time,
-                op: None,
-                headers: &[],
-                read: None,
-            })?;
+            hand.record(Record { stream, key, time, ..Record::plain(watched.part, 0, payload) })?;
         }
         let Some((order, end)) = relation.order.as_ref().zip(rows.last()).filter(|_| rows.len() == PAGE_ROWS) else {
             return Ok(());

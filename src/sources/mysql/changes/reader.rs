@@ -399,7 +399,7 @@ impl<'a> Reader<'a> {
         group.transaction.hand_over(|Change { table, op, key, row }| {
             let Watched { part, name, .. } = &watched[table.form as usize];
             let (stream, op) = (Some(name.as_str()), Some(op));
-            hand.record(Record { part: *part, offset: 0, payload: row, stream, key, time, op, headers, read: None })
+            hand.record(Record { stream, key, time, op, headers, ..Record::plain(*part, 0, row) })
         })
     }
 
