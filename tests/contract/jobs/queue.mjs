@@ -29,7 +29,7 @@ const jobs = {
 const options = { slow: { attempts: 3, backoff: 100 }, hopeless: { attempts: 2 }, gone: { removeOnComplete: true } };
 
 if (what === 'work') {
-  const settings = { connection, name: rest[0], lockDuration: 500, stalledInterval: 250, maxStalledCount: 1 };
+  const settings = { connection, name: rest[0], lockDuration: 1500, stalledInterval: 500, maxStalledCount: 1 };
   const worker = new Worker(queue, (job) => (jobs[job.name] ?? jobs.fine)(job), settings);
   worker.on('error', (error) => console.error(error.message));
   await worker.waitUntilReady();
