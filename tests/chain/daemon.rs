@@ -1,86 +1,54 @@
-//! The daemon, as its operator has it.
+//! The daemon over all systems, started again on its own journal.
 
+use super::Findings;
 use super::systems::Systems;
-use super::{Findings, PATIENCE};
-use crate::servers::Process;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
+use crate::servers::daemon::Daemon;
 use std::time::{Duration, Instant};
 
-pub struct Daemon {
-    folder: PathBuf,
-    process: Process,
+/// One daemon after the other.
+pub struct Watch {
+    running: Daemon,
+    /// What those before have found.
+    found: Findings,
+    starts: u32,
 }
 
-impl Daemon {
-    /// Starts it, or starts it again, on the journal of the one before.
-    pub fn start(systems: &Systems) -> Daemon {
-        let folder = systems.folder.path();
-        let file = |name: &str| fs::OpenOptions::new().create(true).append(true).open(folder.join(name)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
-        command.args(["run", "--format", "json"]).current_dir(folder).stdin(Stdio::null());
-        command.stdout(file("out")).stderr(file("err"));
-        Daemon { folder: folder.to_owned(), process: Process(command.spawn().unwrap()) }
+impl Watch {
+    /// Starts the first one, and waits until it watches.
+    pub fn start(systems: &Systems) -> Watch {
+        let watch = Watch { running: Daemon::start(systems.folder.path(), "0"), found: Findings::new(), starts: 1 };
+        watch.running.until_watching();
+        watch
     }
 
-    /// Waits until all sources have proven something.
-    pub fn until_ready(&self) {
-        let begun = Instant::now();
-        loop {
-            let status = self.ask(&["status", "--format", "json"]);
-            let status: serde_json::Value = serde_json::from_str(&status).unwrap_or_default();
-            let sources = status["sources"].as_object().map(|sources| sources.values().collect::<Vec<_>>());
-            let sources = sources.or_else(|| Some(status["sources"].as_array()?.iter().collect()));
-            if sources.is_some_and(|all| !all.is_empty() && all.iter().all(|one| !one["progress"].is_null())) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "not all sources have proven anything: {status:#}\n{}", self.said());
-            thread::sleep(Duration::from_millis(200));
-        }
-    }
-
-    fn ask(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
-        let output = command.args(arguments).current_dir(&self.folder).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
+    /// Ends it at once, and starts the next one.
+    pub fn kill(&mut self, systems: &Systems) {
+        self.running.kill();
+        self.found = self.found();
+        self.running = Daemon::start(systems.folder.path(), &self.starts.to_string());
+        self.starts += 1;
     }
 
     /// The newest word of each finding.
     pub fn found(&self) -> Findings {
-        let mut found = Findings::new();
-        for line in read(&self.folder.join("out")).lines() {
-            // The last line of one that was killed may be cut short.
-            let Ok(finding) = serde_json::from_str::<serde_json::Value>(line) else { continue };
-            let text = |name: &str| finding[name].as_str().unwrap().to_owned();
-            found.insert((text("check"), text("key")), text("class") + " " + &text("status"));
-        }
-        found
+        let told = self.running.told().into_iter();
+        let newest = told.map(|one| ((one.check, one.key), one.class + " " + &one.status));
+        self.found.clone().into_iter().chain(newest).collect()
     }
 
-    /// What it has said of itself.
+    /// What the one that runs has said of itself.
     pub fn said(&self) -> String {
-        read(&self.folder.join("err"))
-    }
-
-    /// Ends it at once.
-    pub fn kill(mut self) {
-        self.process.kill();
+        self.running.said()
     }
 
     /// Ends it in good order.
     pub fn stop(mut self) {
         let begun = Instant::now();
-        self.process.terminate();
+        self.running.stop();
         assert!(begun.elapsed() < Duration::from_secs(5), "it takes long to stop: {}", self.said());
         let said = self.said();
         for secret in ["s3cret", "watcher:"] {
             assert!(!said.contains(secret), "a secret is told: {said}");
         }
     }
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_default()
 }

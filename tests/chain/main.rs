@@ -18,7 +18,7 @@ mod daemon;
 mod shop;
 mod systems;
 
-use daemon::Daemon;
+use daemon::Watch;
 use shop::{Fault, Shop};
 use std::collections::BTreeMap;
 use std::thread;
@@ -47,16 +47,14 @@ type Findings = BTreeMap<(String, String), String>;
 #[test]
 fn exactly_what_was_broken_is_found() {
     let mut systems = Systems::start();
-    let mut daemon = Daemon::start(&systems);
-    daemon.until_ready();
+    let mut daemon = Watch::start(&systems);
     let mut shop = Shop::new(&systems);
     for number in 0..ORDERS {
         let fault = (number > LEAD && number % FAULT_EVERY == 0).then(|| Fault::nth(number / FAULT_EVERY));
         shop.order(&systems, fault);
         thread::sleep(PACE);
         if number == DIES_AFTER {
-            daemon.kill();
-            daemon = Daemon::start(&systems);
+            daemon.kill(&systems);
         }
     }
     shop.finish(&systems);
@@ -72,7 +70,7 @@ fn exactly_what_was_broken_is_found() {
 }
 
 /// Stops servers, while an order waits for each of them.
-fn outage(systems: &mut Systems, shop: &mut Shop, daemon: &Daemon, servers: &[Server]) {
+fn outage(systems: &mut Systems, shop: &mut Shop, daemon: &Watch, servers: &[Server]) {
     let before = shop.broken().clone();
     let waiting: Vec<String> = servers.iter().map(|server| shop.order(systems, Some(server.lost()))).collect();
     servers.iter().for_each(|server| systems.stop(*server));
@@ -90,14 +88,14 @@ fn outage(systems: &mut Systems, shop: &mut Shop, daemon: &Daemon, servers: &[Se
 
 /// Waits until all that was broken has been found, and a while longer for what should not be.
 #[track_caller]
-fn expect(daemon: &Daemon, broken: &Findings) {
+fn expect(daemon: &Watch, broken: &Findings) {
     until(daemon, broken);
     thread::sleep(SETTLES_WITHIN);
     assert_eq!(daemon.found(), *broken, "{}", daemon.said());
 }
 
 #[track_caller]
-fn until(daemon: &Daemon, broken: &Findings) {
+fn until(daemon: &Watch, broken: &Findings) {
     let begun = Instant::now();
     while daemon.found() != *broken {
         let found = daemon.found();

@@ -92,7 +92,7 @@ impl Systems {
     }
 
     fn configuration(&self) -> String {
-        let (spans, status) = (self.spans, free_port());
+        let spans = self.spans;
         let (brokers, redis) = (self.kafka.address(), self.redis.url());
         let postgres = self.postgres.url("watcher", "s3cret", "postgres");
         let (mariadb, rabbitmq) =
@@ -101,7 +101,7 @@ impl Systems {
             r#"
 flows: [order.yaml]
 clock_skew: 200ms
-server: {{listen: "127.0.0.1:{status}"}}
+server: {{listen: "127.0.0.1:0"}}
 sources:
   gateway: {{type: file, path: gateway.jsonl, format: json, time: body.at, lateness: 1s, clock: one}}
   shop:    {{type: postgres, url: "{postgres}", poll: 200ms, lateness: 1s, tables: {{orders: {{columns: {{updated: at}}}}}}}}

@@ -11,11 +11,11 @@ mod servers;
 mod logs;
 mod systems;
 
+use servers::daemon::Daemon;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -115,17 +115,8 @@ fn trade<S: Shop>(shop: &mut S, seed: u64, closing: &AtomicBool) -> BTreeSet<(St
     wrong
 }
 
-fn start(folder: &Path, run: u64) -> Child {
-    let (out, errors) =
-        (File::create(folder.join(format!("{run}.out"))), File::create(folder.join(format!("{run}.err"))));
-    Command::new(env!("CARGO_BIN_EXE_throughline"))
-        .args(["run", "--format", "json"])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(out.unwrap())
-        .stderr(errors.unwrap())
-        .spawn()
-        .unwrap()
+fn start(folder: &Path, run: u64) -> Daemon {
+    Daemon::start(folder, &run.to_string())
 }
 
 /// What the daemon said in all its runs: check and order, with the classes and how often each line came in full.
@@ -162,23 +153,21 @@ fn killed_at_any_moment_it_finds_the_same<S: Shop>(mut shop: S) {
             for run in 0..kills {
                 let mut daemon = start(folder, run);
                 thread::sleep(Duration::from_millis(dice.roll(S::LIFE_MAX_MS)));
-                let errors = || fs::read_to_string(folder.join(format!("{run}.err"))).unwrap();
-                assert_eq!(daemon.try_wait().unwrap(), None, "{}", errors());
-                daemon.kill().unwrap();
-                daemon.wait().unwrap();
+                assert_eq!(daemon.process.0.try_wait().unwrap(), None, "{}", daemon.said());
+                daemon.kill();
             }
         });
         let wrong = trade(&mut shop, seed, &closing);
         killing.join().unwrap();
         wrong
     });
-    let last = start(folder, kills);
+    let mut last = start(folder, kills);
     let begun = Instant::now();
     while said(folder, kills).len() < wrong.len() && begun.elapsed() < PATIENCE {
         thread::sleep(Duration::from_millis(100));
     }
     thread::sleep(S::SETTLES_WITHIN);
-    stop(last, &folder.join(format!("{kills}.err")));
+    last.stop();
     let said = said(folder, kills);
     let found: BTreeSet<_> = said.keys().cloned().collect();
     assert!(wrong.len() as u64 > kills, "the shop did too little wrong: {wrong:?}");
@@ -195,18 +184,10 @@ fn watched(shop: &impl Shop, folder: &Path) {
     let mut first = start(folder, 0);
     let begun = Instant::now();
     while !shop.is_watched() {
-        assert!(begun.elapsed() < PATIENCE, "{}", fs::read_to_string(folder.join("0.err")).unwrap());
+        assert!(begun.elapsed() < PATIENCE, "{}", first.said());
         thread::sleep(Duration::from_millis(100));
     }
-    first.kill().unwrap();
-    first.wait().unwrap();
-}
-
-fn stop(mut daemon: Child, errors: &Path) {
-    let stopped = Command::new("kill").arg(daemon.id().to_string()).status().unwrap();
-    assert!(stopped.success());
-    let exit = daemon.wait().unwrap();
-    assert!(exit.success(), "{exit}: {}", fs::read_to_string(errors).unwrap());
+    first.kill();
 }
 
 /// The store has each finding once, however often it was told.

@@ -1,4 +1,5 @@
-//! Real servers for tests: private instances on free ports, in folders of their own, which end with the test.
+//! Real servers for tests, and the daemon beside them: private instances on free ports, in folders of their own, which end
+//! with the test.
 //!
 //! `tests/run` installs what is needed and says where it is; without it, the usual places are tried. A server that is
 //! not there is a failure that says what to install.
@@ -7,6 +8,7 @@
 #![allow(dead_code)]
 
 pub mod certificates;
+pub mod daemon;
 pub mod kafka;
 pub mod mariadb;
 pub mod postgres;

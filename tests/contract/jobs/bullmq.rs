@@ -1,7 +1,7 @@
 //! BullMQ: jobs that are done, refused, tried again, stalled, lost with their worker, left lying; and what is told of them
 //! when the queue is flushed, and its jobs are counted from 1 again.
 
-use super::{Daemon, Findings, Worker, documented, findings, sent, until_gone};
+use super::{Findings, Watcher, Worker, documented, findings, sent, until_gone};
 use crate::servers::eventually;
 use crate::servers::redis::{Redis, WATCHER};
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ fn what_becomes_of_a_job_is_found_and_not_mixed_with_another_of_its_number() {
     let queue = Queue { server: &server, logs: tempfile::tempdir().unwrap() };
     let sources = documented("BullMQ", "throughline.yaml");
     let flows = ["job.yaml", "order.yaml"];
-    let daemon = Daemon::start("BullMQ", &flows, WITHIN, &sources, &server.url_of(WATCHER, 0));
+    let daemon = Watcher::start("BullMQ", &flows, WITHIN, &sources, &server.url_of(WATCHER, 0));
     let mut expected = an_eventful_day(&queue);
     daemon.until_found(&expected);
     daemon.until_decided(&[("job", 2, 7), ("order", 2, 6)]);
@@ -106,7 +106,7 @@ fn an_eventful_day(queue: &Queue<'_>) -> Findings {
 }
 
 /// The queue is obliterated, and then the database flushed: each time the first job has the number 1 again.
-fn flushes(queue: &Queue<'_>, daemon: &Daemon, expected: &mut Findings) {
+fn flushes(queue: &Queue<'_>, daemon: &Watcher, expected: &mut Findings) {
     assert_eq!(sent(queue.program(&["obliterate"])), ["mail"]);
     thread::sleep(SETTLES);
     // The first job of this number was completed; this one is not.

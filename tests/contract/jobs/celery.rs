@@ -1,6 +1,6 @@
 //! Celery: tasks that are done, refused, tried again, lost with their worker, saved by another one, and left lying.
 
-use super::{Daemon, Worker, documented, findings, sent, until_gone};
+use super::{Watcher, Worker, documented, findings, sent, until_gone};
 use crate::rabbitmq::allow;
 use crate::servers::rabbitmq::{ADMIN, Rabbitmq, WATCHER as WATCHER_OF_RABBITMQ};
 use crate::servers::redis::{Redis, WATCHER};
@@ -64,7 +64,7 @@ fn over_rabbitmq_what_becomes_of_a_task_is_found() {
     let mut workers = workers.map(Worker::until_ready);
     let url = server.url(WATCHER_OF_RABBITMQ, server.port);
     let sources = documented("Celery", "throughline.yaml");
-    let daemon = Daemon::start("Celery", &["task.yaml", "queued.yaml"], WITHIN, &sources, &url);
+    let daemon = Watcher::start("Celery", &["task.yaml", "queued.yaml"], WITHIN, &sources, &url);
     let [_fine, refused, slow, hopeless, crashed, _expired] =
         app.send(["fine", "refused", "slow", "hopeless", "crashed", "expired"]);
     thread::sleep(SETTLES);
@@ -103,7 +103,7 @@ fn over_redis_what_becomes_of_a_task_is_found() {
     let source = r#"celery: {type: redis, url: "${REDIS_URL:-redis://localhost:6379/0}", channels: {events: "/0.celeryev/task.*"}, format: celery}"#;
     assert!(super::PAGE.contains(source), "the page shows what is tried");
     let sources = format!("flows: [task.yaml]\nsources:\n  {source}\n");
-    let daemon = Daemon::start("Celery", &["task.yaml"], WITHIN, &sources, &server.url_of(WATCHER, 0));
+    let daemon = Watcher::start("Celery", &["task.yaml"], WITHIN, &sources, &server.url_of(WATCHER, 0));
     let [_fine, refused, slow, crashed] = app.send(["fine", "refused", "slow", "crashed"]);
     thread::sleep(SETTLES);
     let [saved] = app.send(["saved"]);

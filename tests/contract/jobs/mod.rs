@@ -4,7 +4,8 @@
 mod bullmq;
 mod celery;
 
-use crate::servers::{Process, eventually, free_port};
+use crate::servers::daemon::Daemon;
+use crate::servers::{Process, eventually};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -37,56 +38,39 @@ fn findings(all: &[(&str, &[&str])]) -> Findings {
 }
 
 /// The daemon, with flows of a section of the page.
-struct Daemon {
-    _process: Process,
-    folder: tempfile::TempDir,
+struct Watcher {
+    daemon: Daemon,
+    _folder: tempfile::TempDir,
 }
 
-impl Daemon {
-    /// Starts it, with so long a deadline for everything, and waits until all sources have proven something.
-    fn start(section: &str, flows: &[&str], within: Duration, sources: &str, url: &str) -> Daemon {
+impl Watcher {
+    /// Starts it, with so long a deadline for everything, and waits until it watches.
+    fn start(section: &str, flows: &[&str], within: Duration, sources: &str, url: &str) -> Watcher {
         let folder = tempfile::tempdir().unwrap();
         for flow in flows {
             let within = format!("within: {}s", within.as_secs());
             let text = DEADLINES.iter().fold(documented(section, flow), |text, long| text.replace(long, &within));
             fs::write(folder.path().join(flow), text).unwrap();
         }
-        let own = format!("clock_skew: 100ms\nserver: {{listen: \"127.0.0.1:{}\"}}\n", free_port());
+        let own = "clock_skew: 100ms\nserver: {listen: \"127.0.0.1:0\"}\n".to_owned();
         // What waits for an event that may be late waits long enough.
         let sources = sources.replace("format: celery}", "format: celery, lateness: 1s}");
         fs::write(folder.path().join("throughline.yaml"), own + &sources).unwrap();
-        let file = |name: &str| File::create(folder.path().join(name)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
-        command.args(["run", "--format", "json"]).current_dir(folder.path()).stdin(Stdio::null());
-        command.env("AMQP_URL", url).env("REDIS_URL", url).stdout(file("out")).stderr(file("err"));
-        let daemon = Daemon { _process: Process(command.spawn().unwrap()), folder };
-        eventually("not all sources have proven anything", || {
-            let status = daemon.status();
-            let sources = status["sources"].as_array().cloned().unwrap_or_default();
-            let ready = !sources.is_empty() && sources.iter().all(|source| !source["progress"].is_null());
-            if ready { Ok(()) } else { Err(format!("{status:#}\n{}", daemon.said())) }
-        });
-        daemon
+        let daemon = Daemon::start_with(folder.path(), "only", &[("AMQP_URL", url), ("REDIS_URL", url)]);
+        daemon.until_watching();
+        Watcher { daemon, _folder: folder }
     }
 
     fn status(&self) -> serde_json::Value {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
-        let output = command.args(["status", "--format", "json"]).current_dir(self.folder.path()).output().unwrap();
-        serde_json::from_slice(&output.stdout).unwrap_or_default()
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(self.folder.path().join("err")).unwrap()
+        self.daemon.status()
     }
 
     /// All that was found so far and is not healed.
     fn found(&self) -> Findings {
         let mut found = Findings::new();
-        for line in fs::read_to_string(self.folder.path().join("out")).unwrap().lines() {
-            let Ok(finding) = serde_json::from_str::<serde_json::Value>(line) else { continue };
-            let text = |name: &str| finding[name].as_str().unwrap().to_owned();
-            let one = (text("check"), text("key"));
-            if text("status") == "open" {
+        for told in self.daemon.told() {
+            let one = (told.check, told.key);
+            if told.status == "open" {
                 found.insert(one);
             } else {
                 found.remove(&one);
@@ -107,7 +91,7 @@ impl Daemon {
             if begun.elapsed() > PATIENCE {
                 let missing: Vec<_> = expected.difference(&found).collect();
                 let wrong: Vec<_> = found.difference(expected).collect();
-                panic!("not found: {missing:#?}\nwrong: {wrong:#?}\n{:#}\n{}", self.status(), self.said());
+                panic!("not found: {missing:#?}\nwrong: {wrong:#?}\n{:#}\n{}", self.status(), self.daemon.said());
             }
             thread::sleep(Duration::from_millis(100));
         }

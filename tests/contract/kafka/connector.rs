@@ -2,10 +2,11 @@
 //!
 //! `cargo test --test contract debezium_itself -- --ignored` runs it; it says where the connector is got.
 
+use super::super::servers::daemon::Daemon;
 use super::super::servers::kafka::Kafka;
 use super::super::servers::postgres::Postgres;
 use super::super::servers::{Process, eventually};
-use super::daemon::Daemon;
+use super::daemon::found;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -82,7 +83,7 @@ fn behind_debezium_itself_what_is_found_is_what_the_tables_say() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("order.yaml"), FLOW).unwrap();
     let config = format!(
-        "flows: [order.yaml]\nclock_skew: 100ms\nsources:\n  cdc: {{type: kafka, brokers: \"{}\", topics: ['^shop', \
+        "flows: [order.yaml]\nclock_skew: 100ms\nserver: {{listen: \"127.0.0.1:0\"}}\nsources:\n  cdc: {{type: kafka, brokers: \"{}\", topics: ['^shop', \
          __debezium-heartbeat.shop], format: debezium, lateness: 2s}}\n",
         broker.watched()
     );
@@ -91,7 +92,7 @@ fn behind_debezium_itself_what_is_found_is_what_the_tables_say() {
     // Nothing is proven before the first change, and what came before that is before the watch.
     thread::sleep(Duration::from_secs(2));
     shop.pay(1, "1");
-    thread::sleep(Duration::from_secs(5));
+    daemon.until_watching();
 
     let placed = Instant::now();
     for id in 10..15 {
@@ -119,7 +120,7 @@ fn behind_debezium_itself_what_is_found_is_what_the_tables_say() {
         ("o-12", vec![("mismatch", "open")]),
         ("o-13", vec![("forbidden_step", "open")]),
     ];
-    let said = |daemon: &Daemon| -> Vec<(String, Vec<(String, String)>)> { daemon.found().into_iter().collect() };
+    let said = |daemon: &Daemon| -> Vec<(String, Vec<(String, String)>)> { found(daemon).into_iter().collect() };
     let expect = expect.map(|(order, found)| {
         let found = found.into_iter().map(|(class, status)| (class.to_owned(), status.to_owned())).collect();
         (order.to_owned(), found)
@@ -133,6 +134,6 @@ fn behind_debezium_itself_what_is_found_is_what_the_tables_say() {
         }
     });
     assert_eq!(said(&daemon), expect, "{}", daemon.said());
-    daemon.process.terminate();
+    daemon.stop();
     worker.kill();
 }

@@ -1,15 +1,14 @@
 //! The daemon on a real broker: what it finds while payments come late and out of order, within what was declared and
 //! beyond it.
 
+use super::super::servers::daemon::Daemon;
+use super::super::servers::eventually;
 use super::super::servers::kafka::Kafka;
-use super::super::servers::{Process, eventually};
 use super::super::watch::now;
 use super::transactions::Random;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -31,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn config(brokers: &str) -> String {
     format!(
-        "flows: [order.yaml]\nclock_skew: 100ms\nsources:\n  events: {{type: kafka, brokers: \"{brokers}\", topics: \
+        "flows: [order.yaml]\nclock_skew: 100ms\nserver: {{listen: \"127.0.0.1:0\"}}\nsources:\n  events: {{type: kafka, brokers: \"{brokers}\", topics: \
          [orders, payments], lateness: 3s}}\n"
     )
 }
@@ -49,35 +48,11 @@ enum Fate {
     Beyond,
 }
 
-pub(super) struct Daemon {
-    pub process: Process,
-    out: PathBuf,
-    err: PathBuf,
-}
-
-impl Daemon {
-    pub fn start(folder: &Path, name: &str) -> Daemon {
-        let (out, err) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
-        command.args(["run", "--format", "json"]).current_dir(folder).stdin(Stdio::null());
-        command.stdout(fs::File::create(&out).unwrap()).stderr(fs::File::create(&err).unwrap());
-        Daemon { process: Process(command.spawn().unwrap()), out, err }
-    }
-
-    /// Class and status of all that was found of each order, in order.
-    pub fn found(&self) -> BTreeMap<String, Vec<(String, String)>> {
-        let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for line in fs::read_to_string(&self.out).unwrap().lines() {
-            let Ok(finding) = serde_json::from_str::<serde_json::Value>(line) else { continue };
-            let text = |name: &str| finding[name].as_str().unwrap().to_owned();
-            found.entry(text("key")).or_default().push((text("class"), text("status")));
-        }
-        found
-    }
-
-    pub fn said(&self) -> String {
-        fs::read_to_string(&self.err).unwrap()
-    }
+/// Class and status of all that was found of each order, in order.
+pub(super) fn found(daemon: &Daemon) -> BTreeMap<String, Vec<(String, String)>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    daemon.told().into_iter().for_each(|one| found.entry(one.key).or_default().push((one.class, one.status)));
+    found
 }
 
 /// `KAFKA_ORDERS=600 KAFKA_SEED=1 cargo test --test contract the_daemon` tries harder, or the same again.
@@ -94,8 +69,8 @@ fn the_daemon_declares_no_absence_that_a_later_record_proves_wrong() {
     fs::write(folder.path().join("order.yaml"), FLOW).unwrap();
     fs::write(folder.path().join("throughline.yaml"), config(&server.watched())).unwrap();
     let mut daemon = Daemon::start(folder.path(), "first");
-    // An order of the time before the watch is undecided: it begins with the first proof.
-    thread::sleep(Duration::from_secs(3));
+    // An order of the time before the watch is undecided.
+    daemon.until_watching();
     let fates = Mutex::new(BTreeMap::new());
     let (before, daemon) = thread::scope(|scope| {
         for writer in 0..WRITERS {
@@ -104,14 +79,14 @@ fn the_daemon_declares_no_absence_that_a_later_record_proves_wrong() {
         }
         // In the middle of it all the daemon dies, and goes on.
         thread::sleep(Duration::from_secs(5));
-        daemon.process.kill();
-        (daemon.found(), Daemon::start(folder.path(), "second"))
+        daemon.kill();
+        (found(&daemon), Daemon::start(folder.path(), "second"))
     });
     let mut daemon = daemon;
     let fates = fates.into_inner().unwrap();
     let all = || {
         let mut all = before.clone();
-        daemon.found().into_iter().for_each(|(order, found)| all.entry(order).or_default().extend(found));
+        found(&daemon).into_iter().for_each(|(order, found)| all.entry(order).or_default().extend(found));
         all
     };
     eventually("not everything was found", || {
@@ -123,7 +98,7 @@ fn the_daemon_declares_no_absence_that_a_later_record_proves_wrong() {
         let fate = fates[&order];
         assert_ne!(fate, Fate::Paid, "{order} was paid in time and within the lateness, and it was said: {found:?}");
     }
-    daemon.process.terminate();
+    daemon.stop();
     let count = |fate| fates.values().filter(|f| **f == fate).count();
     if count(Fate::Beyond) > 0 {
         let told = [fs::read_to_string(folder.path().join("first.err")).unwrap(), daemon.said()].concat();

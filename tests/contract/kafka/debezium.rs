@@ -1,10 +1,11 @@
 //! The daemon behind a connector: changes in Debezium's format on a real broker, from a connector that falls behind, stands
 //! still, catches up slowly through what it does not tell, and tells again what it had told.
 
+use super::super::servers::daemon::Daemon;
 use super::super::servers::eventually;
 use super::super::servers::kafka::Kafka;
 use super::super::watch::now;
-use super::daemon::{Daemon, millis};
+use super::daemon::{found, millis};
 use super::transactions::Random;
 use rdkafka::producer::BaseRecord;
 use std::collections::BTreeMap;
@@ -42,7 +43,7 @@ const READ: usize = 1;
 
 fn config(brokers: &str) -> String {
     format!(
-        "flows: [order.yaml]\nclock_skew: 100ms\nsources:\n  cdc: {{type: kafka, brokers: \"{brokers}\", topics: ['^shop', \
+        "flows: [order.yaml]\nclock_skew: 100ms\nserver: {{listen: \"127.0.0.1:0\"}}\nsources:\n  cdc: {{type: kafka, brokers: \"{brokers}\", topics: ['^shop', \
          __debezium-heartbeat.shop], format: debezium, lateness: 2s}}\n"
     )
 }
@@ -112,7 +113,7 @@ fn behind_a_debezium_connector_no_absence_is_declared_that_it_has_merely_not_tol
         let mut daemon = Daemon::start(folder.path(), "only");
         // An order of the time before the watch is undecided: it begins with the first proof, and that with a change.
         log.commit("payments", r#"{"id":0}"#, "u", "null", r#"{"id":0,"order_number":"none","amount":0}"#);
-        thread::sleep(Duration::from_secs(5));
+        daemon.until_watching();
         thread::scope(|scope| {
             for writer in 0..WRITERS {
                 let (log, fates) = (&log, &fates);
@@ -121,19 +122,19 @@ fn behind_a_debezium_connector_no_absence_is_declared_that_it_has_merely_not_tol
         });
         let fates = fates.lock().unwrap();
         eventually("not everything was found", || {
-            let found = daemon.found();
+            let found = found(&daemon);
             let open: Vec<_> = fates.iter().filter(|(order, fate)| !is_final(**fate, found.get(*order))).collect();
             if open.is_empty() { Ok(()) } else { Err(format!("{open:?}\n{found:?}\n{}", daemon.said())) }
         });
         drop(ends);
-        for (order, found) in daemon.found() {
+        for (order, found) in found(&daemon) {
             assert!(
                 is_final(fates[&order], Some(&found)),
                 "{order} is {:?}, and it was said: {found:?}",
                 fates[&order]
             );
         }
-        daemon.process.terminate();
+        daemon.stop();
         eprintln!("{fates:?}");
     });
 }

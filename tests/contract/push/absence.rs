@@ -1,14 +1,13 @@
 //! What is said to be missing, while events come late, twice, in parts and in no order, and the daemon is killed.
 
-use super::daemon::{Daemon, folder};
+use super::daemon::folder;
 use super::post;
+use crate::servers::daemon::{Daemon, Found};
 use crate::servers::{eventually, free_port};
 use crate::watch::now;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
-use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -52,39 +51,35 @@ fn no_absence_is_claimed_that_a_later_event_proves_wrong() {
     let folder = folder(FLOW, &source);
     let mut daemon = Daemon::start(folder.path(), "first");
     eventually("it does not listen", || TcpStream::connect(&listen).map_err(|error| error.to_string()));
-    thread::sleep(Duration::from_secs(1));
+    daemon.until_watching();
     let fates = Mutex::new(BTreeMap::new());
-    let mut daemon = thread::scope(|scope| {
+    let (before, mut daemon) = thread::scope(|scope| {
         for writer in 0..WRITERS {
             let (listen, fates) = (&listen, &fates);
             let random = fastrand::Rng::with_seed(seed ^ (writer + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             scope.spawn(move || Writer { listen, random }.work(writer, orders / WRITERS, fates));
         }
         thread::sleep(Duration::from_secs(5));
-        daemon.process.kill();
-        Daemon::start(folder.path(), "second")
+        daemon.kill();
+        (daemon.told(), Daemon::start(folder.path(), "second"))
     });
     let fates = fates.into_inner().unwrap();
     eventually("not everything was found", || {
-        let found = found(folder.path());
+        let found = found(&before, &daemon);
         let open: Vec<_> = fates.iter().filter(|(order, fate)| !is_final(**fate, found.get(*order))).collect();
         if open.is_empty() { Ok(()) } else { Err(format!("{open:?}\n{found:?}")) }
     });
-    for (order, found) in found(folder.path()) {
+    for (order, found) in found(&before, &daemon) {
         assert_ne!(fates[&order], Fate::Paid, "{order} was paid in time and told in time, and it was said: {found:?}");
     }
-    daemon.process.terminate();
+    daemon.stop();
 }
 
 /// Check, class and status of all that was found of each order, in order.
-fn found(folder: &Path) -> BTreeMap<String, Vec<[String; 3]>> {
+fn found(before: &[Found], daemon: &Daemon) -> BTreeMap<String, Vec<[String; 3]>> {
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for name in ["first.out", "second.out"] {
-        for line in fs::read_to_string(folder.join(name)).unwrap().lines() {
-            let Ok(finding) = serde_json::from_str::<serde_json::Value>(line) else { continue };
-            let text = |name: &str| finding[name].as_str().unwrap().to_owned();
-            found.entry(text("key")).or_default().push([text("check"), text("class"), text("status")]);
-        }
+    for one in before.iter().chain(&daemon.told()) {
+        found.entry(one.key.clone()).or_default().push([&one.check, &one.class, &one.status].map(String::clone));
     }
     found
 }

@@ -2,10 +2,10 @@
 
 use super::sdk::send;
 use super::{JSON, post};
+use crate::servers::daemon::Daemon;
 use crate::servers::{Process, eventually, free_port};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,36 +23,18 @@ checks:
   once: {at_most: {seen: 1}}
 "#;
 
-pub struct Daemon {
-    pub process: Process,
-    name: String,
-}
-
-impl Daemon {
-    pub fn start(folder: &Path, name: &str) -> Daemon {
-        let file = |kind: &str| File::create(folder.join(format!("{name}.{kind}"))).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
-        command.args(["run", "--format", "json"]).current_dir(folder).stdin(Stdio::null());
-        command.stdout(file("out")).stderr(file("err"));
-        Daemon { process: Process(command.spawn().unwrap()), name: name.to_owned() }
-    }
-
-    /// By check: the keys of all that was found.
-    fn found(&self, folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
-        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for line in fs::read_to_string(folder.join(format!("{}.out", self.name))).unwrap().lines() {
-            let Ok(finding) = serde_json::from_str::<serde_json::Value>(line) else { continue };
-            let text = |name: &str| finding[name].as_str().unwrap().to_owned();
-            found.entry(text("check")).or_default().insert(text("key"));
-        }
-        found
-    }
+/// By check: the keys of all that was found.
+fn by_check(daemon: &Daemon) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    daemon.told().into_iter().for_each(|one| _ = found.entry(one.check).or_default().insert(one.key));
+    found
 }
 
 pub fn folder(flow: &str, sources: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("flow.yaml"), flow).unwrap();
-    let config = format!("flows: [flow.yaml]\nclock_skew: 50ms\nserver: {{listen: off}}\nsources:\n{sources}\n");
+    let config =
+        format!("flows: [flow.yaml]\nclock_skew: 50ms\nserver: {{listen: \"127.0.0.1:0\"}}\nsources:\n{sources}\n");
     fs::write(folder.path().join("throughline.yaml"), config).unwrap();
     folder
 }
@@ -95,8 +77,8 @@ fn what_was_answered_is_in_the_journal_after_a_kill() {
                 count => Err(format!("{count}")),
             });
             thread::sleep(Duration::from_millis(fastrand::u64(0..300)));
-            daemon.process.kill();
-            collect(&daemon, folder.path(), &mut found, &mut twice);
+            daemon.kill();
+            collect(&daemon, &mut found, &mut twice);
             daemon = Daemon::start(folder.path(), &kill.to_string());
         }
         thread::sleep(Duration::from_millis(500));
@@ -104,17 +86,17 @@ fn what_was_answered_is_in_the_journal_after_a_kill() {
     });
     let answered = answered.into_inner().unwrap();
     eventually("what was answered is not in the journal", || {
-        collect(&daemon, folder.path(), &mut found, &mut twice);
+        collect(&daemon, &mut found, &mut twice);
         let lost: Vec<_> = answered.difference(&found).collect();
         if lost.is_empty() { Ok(()) } else { Err(format!("{lost:?}")) }
     });
     assert_eq!(twice, BTreeSet::new(), "an event that was sent again was counted twice");
-    daemon.process.terminate();
+    daemon.stop();
     eprintln!("{} events were answered, over {kills} kills", answered.len());
 }
 
-fn collect(daemon: &Daemon, folder: &Path, found: &mut BTreeSet<String>, twice: &mut BTreeSet<String>) {
-    let mut now = daemon.found(folder);
+fn collect(daemon: &Daemon, found: &mut BTreeSet<String>, twice: &mut BTreeSet<String>) {
+    let mut now = by_check(daemon);
     found.extend(now.remove("seen").unwrap_or_default());
     twice.extend(now.remove("once").unwrap_or_default());
 }
@@ -142,7 +124,7 @@ fn an_event_that_is_sent_twice_is_one_effect_and_two_events_are_two() {
         pay(id, order);
     }
     let twice = eventually("two payments are not told", || {
-        daemon.found(folder.path()).remove("once").ok_or_else(|| "nothing was found".to_owned())
+        by_check(&daemon).remove("once").ok_or_else(|| "nothing was found".to_owned())
     });
     assert_eq!(twice, BTreeSet::from(["o-2".to_owned()]));
 }
@@ -188,7 +170,7 @@ fn answers_come_soon() {
         );
         assert!(half < Duration::from_secs(1), "answers take long: {half:?}");
     }
-    daemon.process.terminate();
+    daemon.stop();
 }
 
 /// The SDK keeps spans while nobody listens, and sends them again.
@@ -206,20 +188,20 @@ fn spans_survive_a_daemon_that_is_killed_and_started_again() {
     let mut found = BTreeSet::new();
     let mut twice = BTreeSet::new();
     eventually("nothing was found", || {
-        collect(&daemon, folder.path(), &mut found, &mut twice);
+        collect(&daemon, &mut found, &mut twice);
         if found.len() >= 5 { Ok(()) } else { Err(String::new()) }
     });
-    daemon.process.kill();
-    collect(&daemon, folder.path(), &mut found, &mut twice);
+    daemon.kill();
+    collect(&daemon, &mut found, &mut twice);
     thread::sleep(Duration::from_millis(800));
     let mut daemon = Daemon::start(folder.path(), "1");
     eventually("not all orders were found", || {
-        collect(&daemon, folder.path(), &mut found, &mut twice);
+        collect(&daemon, &mut found, &mut twice);
         if found.len() == 40 { Ok(()) } else { Err(format!("{found:?}")) }
     });
     assert_eq!(twice, BTreeSet::new());
     assert!(shop.0.wait().unwrap().success());
-    daemon.process.terminate();
+    daemon.stop();
 }
 
 /// What other tools send is named as their formats have it, and what is looked at is not taken.
@@ -273,9 +255,9 @@ fn formats_of_other_tools_are_read_where_they_are_pushed_to() {
     eventually("not all was found", || {
         // A connector has come as far as its newest change.
         until_taken(format!("http://{cdc}/ingest/cdc"), &[JSON], change("another row"));
-        let found = daemon.found(folder.path());
+        let found = by_check(&daemon);
         let is_found = |(check, key): &(&str, &str)| found.get(*check).is_some_and(|keys| keys.contains(*key));
         if wanted.iter().all(is_found) { Ok(()) } else { Err(format!("{found:?}")) }
     });
-    daemon.process.terminate();
+    daemon.stop();
 }
