@@ -60,7 +60,7 @@ fn exactly_what_was_broken_is_found() {
     shop.finish(&systems);
     expect(&daemon, shop.broken());
     for servers in
-        [[Server::Postgres, Server::Mariadb].as_slice(), &[Server::Kafka], &[Server::Rabbitmq, Server::Redis]]
+        [[Server::Postgres, Server::Mariadb].as_slice(), &[Server::Kafka], &[Server::Redis, Server::Rabbitmq]]
     {
         outage(&mut systems, &mut shop, &daemon, servers);
     }

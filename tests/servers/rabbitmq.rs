@@ -43,10 +43,14 @@ impl Rabbitmq {
             run(Command::new("chown").args(["-R", "rabbitmq:rabbitmq"]).arg(server.folder.path()));
         }
         server.up();
-        for (user, password) in [ADMIN, WATCHER] {
-            server.control(&["add_user", user, password]);
-        }
-        server.control(&["set_permissions", ADMIN.0, ".*", ".*", ".*"]);
+        // All at once: each call of `rabbitmqctl` starts a virtual machine of its own.
+        let user = |(name, password)| format!(r#"ok = U:add_user(<<"{name}">>, <<"{password}">>, <<"tests">>), "#);
+        let all = r#"<<".*">>, <<".*">>, <<".*">>, <<"tests">>"#;
+        let rights = format!(r#"U:set_permissions(<<"{}">>, <<"/">>, {all})."#, ADMIN.0);
+        server.control(&[
+            "eval",
+            &["U = rabbit_auth_backend_internal, ", &user(ADMIN), &user(WATCHER), &rights].concat(),
+        ]);
         server
     }
 
@@ -89,9 +93,16 @@ impl Rabbitmq {
 
     /// Stops it in good order.
     pub fn stop(&mut self) {
-        self.control(&["stop"]);
-        if let Some(mut process) = self.process.take() {
-            let _ = process.0.wait();
+        self.end("-TERM");
+    }
+
+    /// Sends it a signal, and waits. The script that was started waits for the node, and is not it.
+    fn end(&mut self, signal: &str) {
+        let Some(mut script) = self.process.take() else { return };
+        let pid = fs::read_to_string(self.path("pid")).unwrap_or_default();
+        let sent = Command::new("kill").args([signal, pid.trim()]).stderr(Stdio::null()).status();
+        if sent.is_ok_and(|sent| sent.success()) {
+            let _ = script.0.wait();
         }
     }
 
@@ -134,10 +145,8 @@ impl Rabbitmq {
 
 impl Drop for Rabbitmq {
     fn drop(&mut self) {
-        // The script that was started is not the node, nor is the port mapper its child.
-        if self.process.is_some() {
-            let _ = self.try_control(&["stop"]);
-        }
+        self.end("-KILL");
+        // The port mapper is no child of it.
         let mapper = self.mapper.to_string();
         let _ =
             Command::new("epmd").args(["-port", &mapper, "-kill"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
