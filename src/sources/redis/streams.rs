@@ -11,7 +11,7 @@
 
 use super::super::live::{Failure, Intake, Record, Start};
 use super::value;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use redis::{Pipeline, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -20,6 +20,8 @@ use std::fmt;
 pub(super) const PAGE: usize = 1_000;
 /// An id is packed into an offset: milliseconds above, the number within them below.
 const SEQUENCE_BITS: u32 = 22;
+/// Nobody makes a stream, adds to it and deletes it within so long.
+const LIFE_MIN: Span = Span::seconds(5);
 
 /// The id of an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,6 +92,8 @@ pub(super) struct Stream {
     /// `None` before it was looked at.
     pub position: Option<Position>,
     target: Option<Target>,
+    /// When it was looked at, on this connection.
+    looked: Option<Time>,
     /// Everything up to there has been read.
     pub proven: Option<Time>,
     /// From when on the watch is meant to go, at the first look, and what cannot be seen of that.
@@ -108,7 +112,7 @@ struct Info {
 
 impl Stream {
     pub fn new(key: String, position: Option<Position>) -> Stream {
-        Stream { key, position, target: None, proven: None, begins: None, lost: Vec::new() }
+        Stream { key, position, target: None, looked: None, proven: None, begins: None, lost: Vec::new() }
     }
 
     /// What is asked next: where its end is, or a page.
@@ -136,6 +140,14 @@ impl Stream {
     }
 
     fn look(&mut self, answer: Value, asked: &Asked<'_>) -> Result<(), Failure> {
+        let looked = self.looked.replace(asked.at);
+        let unseen = looked.is_none_or(|looked| asked.at.since(looked) > LIFE_MIN);
+        if unseen && self.position.as_ref().is_some_and(|position| position.missing) {
+            let key = &self.key;
+            self.lost.push(format!(
+                "stream `{key}` was not there, and then nobody looked for a while: one may have been made and deleted again"
+            ));
+        }
         if matches!(&answer, Value::ServerError(error) if error.details().is_some_and(|why| why.contains("no such key")))
         {
             self.is_missing(asked);

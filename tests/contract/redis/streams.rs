@@ -122,6 +122,21 @@ fn a_stream_that_is_made_again_is_another() {
 }
 
 #[test]
+fn a_stream_that_was_not_there_may_have_been_meanwhile() {
+    let server = Redis::start(&[]);
+    let first = follow(&server, Start::Latest, Place::default());
+    first.until_caught_up();
+    let (said, place) = first.stop();
+    assert_eq!(holes(&said), [""; 0]);
+    add(&server, "*", 1);
+    server.run::<u64>("DEL", &["audit"]);
+    let second = follow(&server, Start::Latest, place);
+    let said = second.until_caught_up();
+    assert!(holes(&said).len() == 1 && holes(&said)[0].contains("was not there"), "{:?}", holes(&said));
+    second.stop();
+}
+
+#[test]
 fn long_streams_come_page_by_page_and_in_order() {
     let server = Redis::start(&[]);
     let mut all = redis::pipe();
