@@ -154,7 +154,7 @@ fn times_are_read_in_the_zone_that_is_declared() {
 #[test]
 fn a_look_at_the_server_says_what_can_be_proven() {
     let server = server(
-        "CREATE TABLE orders (id varchar(9) PRIMARY KEY, updated_at datetime, KEY (updated_at));
+        "CREATE TABLE orders (id varchar(9) COLLATE utf8mb4_general_ci PRIMARY KEY, updated_at datetime, KEY (updated_at));
          CREATE TABLE loose (id float PRIMARY KEY, updated_at datetime); CREATE USER blind IDENTIFIED BY 'b';
          GRANT SELECT ON shop.* TO blind",
     );
