@@ -81,6 +81,25 @@ pub struct Reading {
     pub everything: bool,
 }
 
+/// How often reads of one kind are made.
+#[derive(Debug)]
+struct Pace {
+    /// Not before.
+    next: Time,
+    /// How long the last one took.
+    took: Span,
+}
+
+impl Pace {
+    const START: Pace = Pace { next: Time::MIN, took: Span::ZERO };
+
+    /// What a read costs that took so long: the less of it and the last one. What held up one alone is no cost: a lock, a
+    /// busy moment, at first what the server had to load.
+    fn cost(&mut self, took: Span) -> Span {
+        std::mem::replace(&mut self.took, took).min(took)
+    }
+}
+
 /// One table.
 #[derive(Debug)]
 pub struct Tracker {
@@ -95,8 +114,8 @@ pub struct Tracker {
     seen: Memory,
     system: System,
     reading: Option<Reading>,
-    next_sweep: Time,
-    next_poll: Time,
+    sweeps: Pace,
+    polls: Pace,
     /// Records and notes that no delivery has taken yet.
     unsent: usize,
     /// Rows were handed over that came nobody knows when before they were met.
@@ -107,9 +126,9 @@ impl Tracker {
     /// Goes on from a state. `may_forget`: the system itself knows which rows have changed.
     pub fn new(table: Table, common: Common, number: u16, state: State, system: System, part: u32) -> Tracker {
         let seen = Memory::default();
-        let (reading, next_sweep, next_poll) = (None, Time::MIN, Time::MIN);
+        let (reading, sweeps, polls) = (None, Pace::START, Pace::START);
         let (unsent, undated) = (0, false);
-        Tracker { table, state, common, number, part, seen, system, reading, next_sweep, next_poll, unsent, undated }
+        Tracker { table, state, common, number, part, seen, system, reading, sweeps, polls, unsent, undated }
     }
 
     /// Takes up a note of an earlier run; whether it was of this table.
@@ -133,11 +152,11 @@ impl Tracker {
             return Some(Kind::Sweep);
         }
         let trusted = self.table.sweep == Sweep::Never;
-        if now >= self.next_sweep && !trusted {
+        if now >= self.sweeps.next && !trusted {
             return Some(Kind::Sweep);
         }
         let by_column = self.table.updated.is_some() && (narrows || trusted);
-        (by_column && now >= self.next_poll).then_some(Kind::Poll)
+        (by_column && now >= self.polls.next).then_some(Kind::Poll)
     }
 
     /// What was read last by reads that see all that this kind would see.
@@ -263,18 +282,19 @@ impl Tracker {
             self.state.complete = false;
         }
         self.state.read = Some(reading.mark);
-        let rest = Span(took.0.saturating_mul(self.system.rest_per_work.into())).min(GENTLE_MAX);
-        let rest = self.common.poll.max(rest);
-        if reading.kind == Kind::Poll {
-            self.next_poll = reading.at + rest;
-            return;
-        }
-        self.state.swept = Some(reading.mark);
-        self.next_sweep = reading.at
-            + match self.table.sweep {
-                Sweep::Every(span) => span,
-                Sweep::Gentle | Sweep::Never => rest,
+        let pace = match reading.kind {
+            Kind::Poll => &mut self.polls,
+            Kind::Sweep => &mut self.sweeps,
+        };
+        let rest = Span(pace.cost(took).0.saturating_mul(self.system.rest_per_work.into())).min(GENTLE_MAX);
+        pace.next = reading.at
+            + match (reading.kind, self.table.sweep) {
+                (Kind::Sweep, Sweep::Every(span)) => span,
+                _ => self.common.poll.max(rest),
             };
+        if reading.kind == Kind::Sweep {
+            self.state.swept = Some(reading.mark);
+        }
     }
 
     /// Nothing has changed since the last reads: they are as good as if they were made now.

