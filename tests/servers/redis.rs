@@ -78,7 +78,8 @@ impl Redis {
     /// Waits until it answers.
     pub fn until_up(&self) {
         eventually("Redis does not answer", || {
-            let mut connection = connect(self.port)?;
+            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap();
+            let mut connection = connect(self.port).map_err(|error| error + "\n" + &log())?;
             redis::cmd("PING").query::<String>(&mut connection).map(drop).map_err(|error| error.to_string())
         });
     }
