@@ -9,7 +9,7 @@ use throughline::model::time::Time;
 use throughline::sources::live::{Failure, Intake, Note, Record, Source, Stopped};
 
 /// How long the suite waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// How soon a source must have stopped.
 pub const STOPS_WITHIN: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(100);

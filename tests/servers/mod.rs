@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How long a server may take to come up or go down.
-pub const STARTS_WITHIN: Duration = Duration::from_secs(60);
+pub const STARTS_WITHIN: Duration = Duration::from_secs(120);
 
 /// A port that nobody listens on. It lies below those that the system gives to connections, so that none of them takes it
 /// before its server does; and so does the one 10,000 above it, which a node of a cluster of Redis takes, too.

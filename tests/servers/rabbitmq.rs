@@ -44,7 +44,7 @@ impl Rabbitmq {
         }
         server.up();
         // All at once: each call of `rabbitmqctl` starts a virtual machine of its own.
-        let user = |(name, password)| format!(r#"ok = U:add_user(<<"{name}">>, <<"{password}">>, <<"tests">>), "#);
+        let user = |(name, password)| format!(r#"U:add_user(<<"{name}">>, <<"{password}">>, <<"tests">>), "#);
         let all = r#"<<".*">>, <<".*">>, <<".*">>, <<"tests">>"#;
         let rights = format!(r#"U:set_permissions(<<"{}">>, <<"/">>, {all})."#, ADMIN.0);
         server.control(&[
@@ -114,7 +114,8 @@ impl Rabbitmq {
     /// Runs `rabbitmqctl`; what it prints, without headings.
     #[track_caller]
     pub fn control(&self, arguments: &[&str]) -> String {
-        self.try_control(arguments).unwrap_or_else(|error| panic!("rabbitmqctl {arguments:?}: {error}"))
+        // On a busy machine its virtual machine may give up before it has met the node.
+        eventually("rabbitmqctl", || self.try_control(arguments).map_err(|error| format!("{arguments:?}: {error}")))
     }
 
     fn try_control(&self, arguments: &[&str]) -> Result<String, String> {
