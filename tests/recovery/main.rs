@@ -170,6 +170,7 @@ fn killed_at_any_moment_it_finds_the_same<S: Shop>(mut shop: S) {
     last.stop();
     let said = said(folder, kills);
     let found: BTreeSet<_> = said.keys().cloned().collect();
+    assert!(wrong.len() as u64 > kills, "the shop did too little wrong: {wrong:?}");
     assert_eq!(found, wrong, "what the daemon found, and what the shop did wrong");
     kept_once(folder, &wrong);
     for ((check, order), kinds) in said {
