@@ -14,11 +14,10 @@
 #[path = "../servers/mod.rs"]
 mod servers;
 
-mod daemon;
 mod shop;
 mod systems;
 
-use daemon::Watch;
+use servers::daemon::Daemon;
 use shop::{Fault, Shop};
 use std::collections::BTreeMap;
 use std::thread;
@@ -40,6 +39,7 @@ const OUTAGE: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Whatever would wrongly be found, is found within the deadlines and the latenesses.
 const SETTLES_WITHIN: Duration = Duration::from_secs(8);
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
 /// By check and order: class and status.
 type Findings = BTreeMap<(String, String), String>;
@@ -47,14 +47,16 @@ type Findings = BTreeMap<(String, String), String>;
 #[test]
 fn exactly_what_was_broken_is_found() {
     let mut systems = Systems::start();
-    let mut daemon = Watch::start(&systems);
+    let mut daemon = Daemon::start(systems.folder.path());
+    daemon.until_watching();
     let mut shop = Shop::new(&systems);
     for number in 0..ORDERS {
         let fault = (number > LEAD && number % FAULT_EVERY == 0).then(|| Fault::nth(number / FAULT_EVERY));
         shop.order(&systems, fault);
         thread::sleep(PACE);
         if number == DIES_AFTER {
-            daemon.kill(&systems);
+            daemon.kill();
+            daemon.start_again();
         }
     }
     shop.finish(&systems);
@@ -65,17 +67,28 @@ fn exactly_what_was_broken_is_found() {
         outage(&mut systems, &mut shop, &daemon, servers);
     }
     thread::sleep(SETTLES_WITHIN);
-    assert_eq!(daemon.found(), *shop.broken(), "{}", daemon.said());
+    assert_eq!(found(&daemon), *shop.broken(), "{}", daemon.said());
+    let begun = Instant::now();
     daemon.stop();
+    let said = daemon.said();
+    assert!(begun.elapsed() < STOPS_WITHIN, "it takes long to stop: {said}");
+    for secret in ["s3cret", "watcher:"] {
+        assert!(!said.contains(secret), "a secret is told: {said}");
+    }
+}
+
+/// The newest word of each finding.
+fn found(daemon: &Daemon) -> Findings {
+    daemon.told().into_iter().map(|one| ((one.check, one.key), one.class + " " + &one.status)).collect()
 }
 
 /// Stops servers, while an order waits for each of them.
-fn outage(systems: &mut Systems, shop: &mut Shop, daemon: &Watch, servers: &[Server]) {
+fn outage(systems: &mut Systems, shop: &mut Shop, daemon: &Daemon, servers: &[Server]) {
     let before = shop.broken().clone();
     let waiting: Vec<String> = servers.iter().map(|server| shop.order(systems, Some(server.lost()))).collect();
     servers.iter().for_each(|server| systems.stop(*server));
     thread::sleep(OUTAGE);
-    assert_eq!(daemon.found(), before, "{servers:?} are down, and cannot say that anything of {waiting:?} is missing");
+    assert_eq!(found(daemon), before, "{servers:?} are down, and cannot say that anything of {waiting:?} is missing");
     servers.iter().for_each(|server| systems.start_again(*server));
     for (server, order) in servers.iter().zip(&waiting) {
         if server.leaves_a_gap() {
@@ -88,17 +101,17 @@ fn outage(systems: &mut Systems, shop: &mut Shop, daemon: &Watch, servers: &[Ser
 
 /// Waits until all that was broken has been found, and a while longer for what should not be.
 #[track_caller]
-fn expect(daemon: &Watch, broken: &Findings) {
+fn expect(daemon: &Daemon, broken: &Findings) {
     until(daemon, broken);
     thread::sleep(SETTLES_WITHIN);
-    assert_eq!(daemon.found(), *broken, "{}", daemon.said());
+    assert_eq!(found(daemon), *broken, "{}", daemon.said());
 }
 
 #[track_caller]
-fn until(daemon: &Watch, broken: &Findings) {
+fn until(daemon: &Daemon, broken: &Findings) {
     let begun = Instant::now();
-    while daemon.found() != *broken {
-        let found = daemon.found();
+    while found(daemon) != *broken {
+        let found = found(daemon);
         if begun.elapsed() > PATIENCE {
             let missing: Vec<_> = broken.iter().filter(|(key, word)| found.get(*key) != Some(word)).collect();
             let wrong: Vec<_> = found.iter().filter(|(key, word)| broken.get(*key) != Some(word)).collect();

@@ -13,8 +13,7 @@ mod systems;
 
 use servers::daemon::Daemon;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -115,22 +114,13 @@ fn trade<S: Shop>(shop: &mut S, seed: u64, closing: &AtomicBool, wrong_min: u64)
     wrong
 }
 
-fn start(folder: &Path, run: u64) -> Daemon {
-    Daemon::start(folder, &run.to_string())
-}
-
-/// What the daemon said in all its runs: check and order, with the classes and how often each line came in full.
-fn said(folder: &Path, runs: u64) -> BTreeMap<(String, String), BTreeSet<String>> {
-    let mut said: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
-    for run in 0..=runs {
-        for line in BufReader::new(File::open(folder.join(format!("{run}.out"))).unwrap()).lines() {
-            // The last line of a run that was killed may be cut short; it comes again in the next one.
-            let Ok(finding) = serde_json::from_str::<serde_json::Value>(&line.unwrap()) else { continue };
-            let text = |name: &str| finding[name].as_str().unwrap().to_owned();
-            said.entry((text("check"), text("key"))).or_default().insert(text("class") + " " + &text("status"));
-        }
+/// What the daemon said in all its runs: check and order, with class and status. What a kill cut short comes again.
+fn found(daemon: &Daemon) -> BTreeMap<(String, String), BTreeSet<String>> {
+    let mut found: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for one in daemon.told() {
+        found.entry((one.check, one.key)).or_default().insert(one.class + " " + &one.status);
     }
-    said
+    found
 }
 
 /// Kills the daemon over and over while a shop trades, and compares what it found with what the shop did wrong.
@@ -143,15 +133,15 @@ fn killed_at_any_moment_it_finds_the_same<S: Shop>(mut shop: S) {
     let (configuration, flow) = shop.files();
     fs::write(folder.join("order.yaml"), flow).unwrap();
     fs::write(folder.join("throughline.yaml"), configuration).unwrap();
-    watched(&shop, folder);
+    let mut daemon = watched(&shop, folder);
     let closing = AtomicBool::new(false);
     let mut dice = Dice(seed ^ 1);
     let wrong = thread::scope(|scope| {
         let killing = scope.spawn(|| {
             // The shop closes also where the daemon did what it must not.
             let _closes = Closes(&closing);
-            for run in 0..kills {
-                let mut daemon = start(folder, run);
+            for _ in 0..kills {
+                daemon.start_again();
                 thread::sleep(Duration::from_millis(dice.roll(S::LIFE_MAX_MS)));
                 assert_eq!(daemon.process.0.try_wait().unwrap(), None, "{}", daemon.said());
                 daemon.kill();
@@ -161,33 +151,34 @@ fn killed_at_any_moment_it_finds_the_same<S: Shop>(mut shop: S) {
         killing.join().unwrap();
         wrong
     });
-    let mut last = start(folder, kills);
+    daemon.start_again();
     let begun = Instant::now();
-    while said(folder, kills).len() < wrong.len() && begun.elapsed() < PATIENCE {
+    while found(&daemon).len() < wrong.len() && begun.elapsed() < PATIENCE {
         thread::sleep(Duration::from_millis(100));
     }
     thread::sleep(S::SETTLES_WITHIN);
-    last.stop();
-    let said = said(folder, kills);
-    let found: BTreeSet<_> = said.keys().cloned().collect();
+    daemon.stop();
+    let found = found(&daemon);
     assert!(wrong.len() as u64 > kills, "the shop did too little wrong: {wrong:?}");
-    assert_eq!(found, wrong, "what the daemon found, and what the shop did wrong");
+    let keys: BTreeSet<_> = found.keys().cloned().collect();
+    assert_eq!(keys, wrong, "what the daemon found, and what the shop did wrong");
     kept_once(folder, &wrong);
-    for ((check, order), kinds) in said {
+    for ((check, order), kinds) in found {
         let class = if check == "paid" { S::MISSING } else { "duplicate" };
         assert_eq!(kinds, BTreeSet::from([format!("{class} open")]), "{check} {order}");
     }
 }
 
-/// Lets a first daemon begin, and kills it too.
-fn watched(shop: &impl Shop, folder: &Path) {
-    let mut first = start(folder, 0);
+/// Lets the daemon begin, and kills it.
+fn watched(shop: &impl Shop, folder: &Path) -> Daemon {
+    let mut daemon = Daemon::start(folder);
     let begun = Instant::now();
     while !shop.is_watched() {
-        assert!(begun.elapsed() < PATIENCE, "{}", first.said());
+        assert!(begun.elapsed() < PATIENCE, "{}", daemon.said());
         thread::sleep(Duration::from_millis(100));
     }
-    first.kill();
+    daemon.kill();
+    daemon
 }
 
 /// The store has each finding once, however often it was told.

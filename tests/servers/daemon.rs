@@ -12,8 +12,9 @@ const BEGINS_WITHIN: Duration = Duration::from_secs(2);
 
 pub struct Daemon {
     pub process: Process,
+    command: Command,
     folder: PathBuf,
-    name: String,
+    runs: u32,
 }
 
 /// What one line says of a finding.
@@ -25,25 +26,32 @@ pub struct Found {
 }
 
 impl Daemon {
-    /// Starts it; what it finds and says goes to `NAME.out` and `NAME.err` of its folder.
-    pub fn start(folder: &Path, name: &str) -> Daemon {
-        Daemon::start_with(folder, name, &[])
+    /// Starts it; what it finds and says goes to `N.out` and `N.err` of its folder, where N is 0 in its first run.
+    pub fn start(folder: &Path) -> Daemon {
+        Daemon::start_with(folder, &[])
     }
 
     /// The same, with these variables.
-    pub fn start_with(folder: &Path, name: &str, variables: &[(&str, &str)]) -> Daemon {
-        let file = |kind: &str| File::create(folder.join(format!("{name}.{kind}"))).unwrap();
+    pub fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
         command.args(["run", "--format", "json"]).current_dir(folder).stdin(Stdio::null());
-        command.envs(variables.iter().copied()).stdout(file("out")).stderr(file("err"));
-        Daemon { process: Process(command.spawn().unwrap()), folder: folder.to_owned(), name: name.to_owned() }
+        command.envs(variables.iter().copied());
+        let process = run(&mut command, folder, 0);
+        Daemon { process, command, folder: folder.to_owned(), runs: 1 }
     }
 
-    /// All that it has found so far, word by word.
+    /// Starts it once more, on what the one before has left.
+    pub fn start_again(&mut self) {
+        self.process = run(&mut self.command, &self.folder, self.runs);
+        self.runs += 1;
+    }
+
+    /// All that it has found so far in all its runs, word by word.
     pub fn told(&self) -> Vec<Found> {
         let mut told = Vec::new();
-        for line in self.read("out").lines() {
-            // The last line is still being written, or was cut short by a kill.
+        let all = (0..self.runs).map(|run| self.read(run, "out")).collect::<Vec<_>>();
+        for line in all.iter().flat_map(|text| text.lines()) {
+            // The last line of a run is still being written, or was cut short by a kill.
             let Ok(finding) = serde_json::from_str::<serde_json::Value>(line) else { continue };
             let text = |name: &str| finding[name].as_str().unwrap().to_owned();
             told.push(Found { check: text("check"), key: text("key"), class: text("class"), status: text("status") });
@@ -51,18 +59,27 @@ impl Daemon {
         told
     }
 
-    /// What it has said of itself.
-    pub fn said(&self) -> String {
-        self.read("err")
+    /// Waits until it has found so much, and tells all of it.
+    #[track_caller]
+    pub fn until_told(&self, count: usize) -> Vec<Found> {
+        eventually("not everything was found", || {
+            let told = self.told();
+            if told.len() < count { Err(self.said()) } else { Ok(told) }
+        })
     }
 
-    fn read(&self, kind: &str) -> String {
-        fs::read_to_string(self.folder.join(format!("{}.{kind}", self.name))).unwrap()
+    /// What it has said of itself in all its runs.
+    pub fn said(&self) -> String {
+        (0..self.runs).map(|run| self.read(run, "err")).collect()
+    }
+
+    fn read(&self, run: u32, kind: &str) -> String {
+        fs::read_to_string(self.folder.join(format!("{run}.{kind}"))).unwrap()
     }
 
     /// `throughline status`, of one whose configuration has `server: {listen: "127.0.0.1:0"}`.
     pub fn status(&self) -> serde_json::Value {
-        let said = self.said();
+        let said = self.read(self.runs - 1, "err");
         let address = said.split_once("the status is at http://").and_then(|(_, rest)| rest.split_once("/status"));
         let Some((address, _)) = address else { return serde_json::Value::Null };
         let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
@@ -94,4 +111,9 @@ impl Daemon {
         let exit = self.process.0.wait().unwrap();
         assert!(exit.success(), "{exit}: {}", self.said());
     }
+}
+
+fn run(command: &mut Command, folder: &Path, run: u32) -> Process {
+    let file = |kind: &str| File::create(folder.join(format!("{run}.{kind}"))).unwrap();
+    Process(command.stdout(file("out")).stderr(file("err")).spawn().unwrap())
 }

@@ -11,13 +11,10 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const PAGE: &str = include_str!("../../../docs/presets.md");
 
-/// How long the daemon may take to find what is there.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// What a deadline on the page is.
 const DEADLINES: [&str; 2] = ["within: 1h", "within: 2h"];
 
@@ -56,7 +53,7 @@ impl Watcher {
         // What waits for an event that may be late waits long enough.
         let sources = sources.replace("format: celery}", "format: celery, lateness: 1s}");
         fs::write(folder.path().join("throughline.yaml"), own + &sources).unwrap();
-        let daemon = Daemon::start_with(folder.path(), "only", &[("AMQP_URL", url), ("REDIS_URL", url)]);
+        let daemon = Daemon::start_with(folder.path(), &[("AMQP_URL", url), ("REDIS_URL", url)]);
         daemon.until_watching();
         Watcher { daemon, _folder: folder }
     }
@@ -82,19 +79,15 @@ impl Watcher {
     /// Waits until this is found and nothing else.
     #[track_caller]
     fn until_found(&self, expected: &Findings) {
-        let begun = Instant::now();
-        loop {
+        eventually("something else was found", || {
             let found = self.found();
             if found == *expected {
-                return;
+                return Ok(());
             }
-            if begun.elapsed() > PATIENCE {
-                let missing: Vec<_> = expected.difference(&found).collect();
-                let wrong: Vec<_> = found.difference(expected).collect();
-                panic!("not found: {missing:#?}\nwrong: {wrong:#?}\n{:#}\n{}", self.status(), self.daemon.said());
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
+            let missing: Vec<_> = expected.difference(&found).collect();
+            let wrong: Vec<_> = found.difference(expected).collect();
+            Err(format!("not found: {missing:#?}\nwrong: {wrong:#?}\n{}", self.daemon.said()))
+        });
     }
 
     /// Waits until so many transactions of each flow are consistent and so many are not; no other is left, nothing is

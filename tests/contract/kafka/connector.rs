@@ -88,7 +88,7 @@ fn behind_debezium_itself_what_is_found_is_what_the_tables_say() {
         broker.watched()
     );
     fs::write(folder.path().join("throughline.yaml"), config).unwrap();
-    let mut daemon = Daemon::start(folder.path(), "only");
+    let mut daemon = Daemon::start(folder.path());
     // Nothing is proven before the first change, and what came before that is before the watch.
     thread::sleep(Duration::from_secs(2));
     shop.pay(1, "1");

@@ -110,9 +110,13 @@ fn behind_a_debezium_connector_no_absence_is_declared_that_it_has_merely_not_tol
     thread::scope(|scope| {
         scope.spawn(|| connect(&server, &log, seed));
         let ends = Ends(&log);
-        let mut daemon = Daemon::start(folder.path(), "only");
-        // An order of the time before the watch is undecided: it begins with the first proof, and that with a change.
-        log.commit("payments", r#"{"id":0}"#, "u", "null", r#"{"id":0,"order_number":"none","amount":0}"#);
+        let mut daemon = Daemon::start(folder.path());
+        // An order of the time before the watch is undecided: it begins with the first proof, and that with a change which
+        // the daemon reads; it does not read what came before it had begun to.
+        eventually("nothing is proven", || {
+            log.commit("payments", r#"{"id":0}"#, "u", "null", r#"{"id":0,"order_number":"none","amount":0}"#);
+            if daemon.status()["sources"][0]["progress"].is_null() { Err(daemon.said()) } else { Ok(()) }
+        });
         daemon.until_watching();
         thread::scope(|scope| {
             for writer in 0..WRITERS {

@@ -2,7 +2,6 @@
 
 use super::server;
 use crate::servers::daemon::Daemon;
-use crate::servers::eventually;
 use std::fs;
 use std::thread;
 use std::time::Duration;
@@ -35,7 +34,7 @@ fn the_daemon_joins_a_delete_to_its_order_and_proves_an_absence() {
     );
     fs::write(folder.path().join("throughline.yaml"), config).unwrap();
     fs::write(folder.path().join("order.yaml"), FLOW).unwrap();
-    let mut daemon = Daemon::start_with(folder.path(), "only", &[("RUST_LOG", "debug")]);
+    let mut daemon = Daemon::start_with(folder.path(), &[("RUST_LOG", "debug")]);
     daemon.until_watching();
     for (id, then) in
         [(1, "update orders set status = 'paid' where id = 1"), (2, "select 1"), (3, "delete from orders where id = 3")]
@@ -45,13 +44,8 @@ fn the_daemon_joins_a_delete_to_its_order_and_proves_an_absence() {
         server.sql("postgres", then);
     }
     server.sql("postgres", "update orders set status = 'paid' where id = 2 and false");
-    let mut seen: Vec<_> = eventually("not everything was found", || {
-        let told = daemon.told();
-        if told.len() < 3 { Err(daemon.said()) } else { Ok(told) }
-    })
-    .into_iter()
-    .map(|found| (found.key, found.check, found.class))
-    .collect();
+    let seen = daemon.until_told(3).into_iter();
+    let mut seen: Vec<_> = seen.map(|found| (found.key, found.check, found.class)).collect();
     seen.sort();
     let expected =
         [("A-2", "paid", "missing_step"), ("A-3", "kept", "forbidden_step"), ("A-3", "paid", "missing_step")];

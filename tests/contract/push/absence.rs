@@ -2,7 +2,7 @@
 
 use super::daemon::folder;
 use super::post;
-use crate::servers::daemon::{Daemon, Found};
+use crate::servers::daemon::Daemon;
 use crate::servers::{eventually, free_port};
 use crate::watch::now;
 use std::collections::BTreeMap;
@@ -49,11 +49,11 @@ fn no_absence_is_claimed_that_a_later_event_proves_wrong() {
     let listen = format!("127.0.0.1:{}", free_port());
     let source = format!("  shop: {{type: http, listen: \"{listen}\", lateness: {LATENESS_MS}ms, senders: retry}}");
     let folder = folder(FLOW, &source);
-    let mut daemon = Daemon::start(folder.path(), "first");
+    let mut daemon = Daemon::start(folder.path());
     eventually("it does not listen", || TcpStream::connect(&listen).map_err(|error| error.to_string()));
     daemon.until_watching();
     let fates = Mutex::new(BTreeMap::new());
-    let (before, mut daemon) = thread::scope(|scope| {
+    thread::scope(|scope| {
         for writer in 0..WRITERS {
             let (listen, fates) = (&listen, &fates);
             let random = fastrand::Rng::with_seed(seed ^ (writer + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -61,25 +61,25 @@ fn no_absence_is_claimed_that_a_later_event_proves_wrong() {
         }
         thread::sleep(Duration::from_secs(5));
         daemon.kill();
-        (daemon.told(), Daemon::start(folder.path(), "second"))
+        daemon.start_again();
     });
     let fates = fates.into_inner().unwrap();
     eventually("not everything was found", || {
-        let found = found(&before, &daemon);
+        let found = found(&daemon);
         let open: Vec<_> = fates.iter().filter(|(order, fate)| !is_final(**fate, found.get(*order))).collect();
         if open.is_empty() { Ok(()) } else { Err(format!("{open:?}\n{found:?}")) }
     });
-    for (order, found) in found(&before, &daemon) {
+    for (order, found) in found(&daemon) {
         assert_ne!(fates[&order], Fate::Paid, "{order} was paid in time and told in time, and it was said: {found:?}");
     }
     daemon.stop();
 }
 
 /// Check, class and status of all that was found of each order, in order.
-fn found(before: &[Found], daemon: &Daemon) -> BTreeMap<String, Vec<[String; 3]>> {
+fn found(daemon: &Daemon) -> BTreeMap<String, Vec<[String; 3]>> {
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for one in before.iter().chain(&daemon.told()) {
-        found.entry(one.key.clone()).or_default().push([&one.check, &one.class, &one.status].map(String::clone));
+    for one in daemon.told() {
+        found.entry(one.key).or_default().push([one.check, one.class, one.status]);
     }
     found
 }

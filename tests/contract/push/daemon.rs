@@ -47,9 +47,7 @@ fn what_was_answered_is_in_the_journal_after_a_kill() {
     let folder = folder(EVENTS, &format!("  shop: {{type: http, listen: \"{listen}\", lateness: 1s}}"));
     let url = format!("http://{listen}/ingest/shop");
     let (answered, stop) = (Mutex::new(BTreeSet::new()), AtomicBool::new(false));
-    let mut found = BTreeSet::new();
-    let mut twice = BTreeSet::new();
-    let mut daemon = Daemon::start(folder.path(), "0");
+    let mut daemon = Daemon::start(folder.path());
     thread::scope(|scope| {
         for sender in 0..4 {
             let (url, answered, stop) = (&url, &answered, &stop);
@@ -78,27 +76,20 @@ fn what_was_answered_is_in_the_journal_after_a_kill() {
             });
             thread::sleep(Duration::from_millis(fastrand::u64(0..300)));
             daemon.kill();
-            collect(&daemon, &mut found, &mut twice);
-            daemon = Daemon::start(folder.path(), &kill.to_string());
+            daemon.start_again();
         }
         thread::sleep(Duration::from_millis(500));
         stop.store(true, Ordering::Relaxed);
     });
     let answered = answered.into_inner().unwrap();
     eventually("what was answered is not in the journal", || {
-        collect(&daemon, &mut found, &mut twice);
+        let found = by_check(&daemon).remove("seen").unwrap_or_default();
         let lost: Vec<_> = answered.difference(&found).collect();
         if lost.is_empty() { Ok(()) } else { Err(format!("{lost:?}")) }
     });
-    assert_eq!(twice, BTreeSet::new(), "an event that was sent again was counted twice");
     daemon.stop();
+    assert_eq!(by_check(&daemon).get("once"), None, "an event that was sent again was counted twice");
     eprintln!("{} events were answered, over {kills} kills", answered.len());
-}
-
-fn collect(daemon: &Daemon, found: &mut BTreeSet<String>, twice: &mut BTreeSet<String>) {
-    let mut now = by_check(daemon);
-    found.extend(now.remove("seen").unwrap_or_default());
-    twice.extend(now.remove("once").unwrap_or_default());
 }
 
 #[test]
@@ -109,7 +100,7 @@ fn an_event_that_is_sent_twice_is_one_effect_and_two_events_are_two() {
          checks:\n  once: {at_most: {paid: 1}}\n",
         &format!("  shop: {{type: http, listen: \"{listen}\", lateness: 1s}}"),
     );
-    let daemon = Daemon::start(folder.path(), "0");
+    let daemon = Daemon::start(folder.path());
     let url = format!("http://{listen}/ingest/shop");
     let pay = |id: &str, order: &str| {
         let event = format!(
@@ -137,7 +128,7 @@ fn answers_come_soon() {
     let listen = format!("127.0.0.1:{}", free_port());
     let flow = EVENTS.replace("  seen: {forbid: seen, severity: warning}\n", "");
     let folder = folder(&flow, &format!("  shop: {{type: http, listen: \"{listen}\", lateness: 1s}}"));
-    let mut daemon = Daemon::start(folder.path(), "0");
+    let mut daemon = Daemon::start(folder.path());
     let url = format!("http://{listen}/ingest/shop");
     let agent = super::agent();
     eventually("no answer", || match super::post_by(&agent, &url, &[JSON], b"{\"id\":0}").status {
@@ -182,26 +173,20 @@ fn spans_survive_a_daemon_that_is_killed_and_started_again() {
          'body.attributes[\"order.id\"]'}}\nchecks:\n  seen: {forbid: placed}\n  once: {at_most: {placed: 1}}\n",
         &format!("  otel: {{type: otlp, grpc: \"{listen}\", senders: retry, lateness: 2s, tokens: sdk-s3cret-token}}"),
     );
-    let mut daemon = Daemon::start(folder.path(), "0");
+    let mut daemon = Daemon::start(folder.path());
     eventually("it does not listen", || std::net::TcpStream::connect(&listen).map_err(|error| error.to_string()));
     let mut shop = Process(send("grpc", &format!("http://{listen}"), 40).stdout(Stdio::null()).spawn().unwrap());
-    let mut found = BTreeSet::new();
-    let mut twice = BTreeSet::new();
-    eventually("nothing was found", || {
-        collect(&daemon, &mut found, &mut twice);
-        if found.len() >= 5 { Ok(()) } else { Err(String::new()) }
-    });
+    daemon.until_told(5);
     daemon.kill();
-    collect(&daemon, &mut found, &mut twice);
     thread::sleep(Duration::from_millis(800));
-    let mut daemon = Daemon::start(folder.path(), "1");
+    daemon.start_again();
     eventually("not all orders were found", || {
-        collect(&daemon, &mut found, &mut twice);
-        if found.len() == 40 { Ok(()) } else { Err(format!("{found:?}")) }
+        let found = by_check(&daemon);
+        if found["seen"].len() == 40 { Ok(()) } else { Err(format!("{found:?}")) }
     });
-    assert_eq!(twice, BTreeSet::new());
     assert!(shop.0.wait().unwrap().success());
     daemon.stop();
+    assert_eq!(by_check(&daemon).get("once"), None, "a span that was sent again was counted twice");
 }
 
 /// What other tools send is named as their formats have it, and what is looked at is not taken.
@@ -227,7 +212,7 @@ fn formats_of_other_tools_are_read_where_they_are_pushed_to() {
         looked.contains(&format!("{cdc} can be listened at")) && looked.contains("progress is assumed"),
         "{looked}"
     );
-    let mut daemon = Daemon::start(folder.path(), "0");
+    let mut daemon = Daemon::start(folder.path());
     let until_taken = |url: String, headers: &[(&str, &str)], body: String| {
         eventually("no answer", || match post(&url, headers, body.as_bytes()) {
             answer if answer.status / 100 == 2 => Ok(()),

@@ -2,7 +2,6 @@
 //! read by their preset.
 
 use super::super::servers::daemon::Daemon;
-use super::super::servers::eventually;
 use super::super::servers::redis::{NOTIFY, Redis, WATCHER};
 use super::RIGHTS;
 use std::fs;
@@ -43,7 +42,7 @@ fn start(folder: &Path, server: &Redis) -> Daemon {
     fs::write(folder.join("throughline.yaml"), config).unwrap();
     fs::write(folder.join("order.yaml"), FLOW).unwrap();
     fs::write(folder.join("job.yaml"), JOBS).unwrap();
-    let daemon = Daemon::start_with(folder, "only", &[("RUST_LOG", "debug")]);
+    let daemon = Daemon::start_with(folder, &[("RUST_LOG", "debug")]);
     // An order of the time before the watch is undecided.
     daemon.until_watching();
     daemon
@@ -52,11 +51,7 @@ fn start(folder: &Path, server: &Redis) -> Daemon {
 /// Waits until so much was found; keys and checks of all, in their order.
 #[track_caller]
 fn until_found(daemon: &Daemon, count: usize) -> Vec<(String, String)> {
-    let told = eventually("not everything was found", || {
-        let told = daemon.told();
-        if told.len() < count { Err(daemon.said()) } else { Ok(told) }
-    });
-    told.into_iter().map(|found| (found.key, found.check)).collect()
+    daemon.until_told(count).into_iter().map(|found| (found.key, found.check)).collect()
 }
 
 #[test]
