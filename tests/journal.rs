@@ -217,7 +217,7 @@ fn another_process_is_named_that_has_the_journal() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the journal {} is in use by process {pid}: only one process may write to it. Stop the other one, or give \
+            "the folder {} is in use by process {pid}: only one process may write to it. Stop the other one, or give \
              this one a folder of its own",
             folder.display()
         )

@@ -2,12 +2,10 @@
 
 mod shop;
 
-use shop::{CONFIG, Daemon, PATIENCE, Shop, a_while};
+use shop::{CONFIG, Shop, a_while};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use std::collections::BTreeSet;
-use std::thread;
-use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 /// Somebody who writes to the store and does not end.
@@ -41,20 +39,6 @@ fn kept(shop: &Shop) -> BTreeSet<String> {
     keys.map(|key| key.as_str().unwrap().to_owned()).collect()
 }
 
-/// The daemon's status, once it says something.
-fn shown(shop: &Shop, daemon: &Daemon, what: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    let (address, begun) = (daemon.address(), Instant::now());
-    loop {
-        let (told, _) = shop.ask(&["status", "--address", &address, "--format", "json"]);
-        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-        if what(&told) {
-            return told;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{told}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 fn new() -> Shop {
     let shop = Shop::new();
     shop.write("throughline.yaml", &format!("{CONFIG}server: {{listen: \"127.0.0.1:0\"}}\n"));
@@ -70,13 +54,13 @@ fn a_store_that_fails_is_waited_for() {
     let intruder = Intruder::new(&shop);
     shop.log("placed", "o-1");
     daemon.found(1);
-    let told = shown(&shop, &daemon, |told| told["findings_trouble"].is_string());
+    let told = daemon.shows(|told| told["findings_trouble"].is_string());
     assert!(told["findings_trouble"].as_str().unwrap().contains("findings.sqlite cannot be written"), "{told}");
     assert_eq!((&told["ready"], kept(&shop).len()), (&false.into(), 0), "{told}");
     shop.log("placed", "o-2");
     intruder.goes();
     daemon.found(2);
-    shown(&shop, &daemon, |told| told["ready"] == true);
+    daemon.shows(|told| told["ready"] == true);
     assert_eq!(kept(&shop).into_iter().collect::<Vec<_>>(), ["o-1", "o-2"]);
     daemon.stop();
 }
@@ -88,7 +72,7 @@ fn what_could_not_be_kept_is_told_again() {
     a_while();
     shop.log("placed", "o-1");
     first.found(1);
-    shown(&shop, &first, |told| told["findings"][0]["count"] == 1);
+    first.shows(|told| told["findings"][0]["count"] == 1);
     let intruder = Intruder::new(&shop);
     shop.log("placed", "o-2");
     first.found(2);

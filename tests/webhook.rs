@@ -2,7 +2,7 @@
 
 mod shop;
 
-use shop::{CONFIG, Daemon, PATIENCE, Shop, a_while};
+use shop::{CONFIG, PATIENCE, Shop, a_while};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -123,20 +123,6 @@ fn serve(stream: &TcpStream, answer: &Mutex<Answer>, taken: &Mutex<Taken>) {
     }
 }
 
-/// The webhook as the daemon's status shows it, once that says something.
-fn shown(shop: &Shop, daemon: &Daemon, what: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    let (address, begun) = (daemon.address(), Instant::now());
-    loop {
-        let (told, _) = shop.ask(&["status", "--address", &address, "--format", "json"]);
-        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-        if what(&told["webhook"]) {
-            return told;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{told}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn findings_are_posted_as_they_come() {
     let receiver = Receiver::new(Answer::Takes);
@@ -165,7 +151,7 @@ fn a_receiver_that_is_down_loses_nothing_and_holds_nothing_up() {
     shop.log("placed", "o-1");
     shop.log("placed", "o-2");
     daemon.found(2);
-    let told = shown(&shop, &daemon, |webhook| webhook["up"] == false);
+    let told = daemon.shows(|told| told["webhook"]["up"] == false);
     assert!(told["webhook"]["last_error"].as_str().unwrap().contains("answers 503"), "{told}");
     assert!(told["webhook"]["next_try_at"].is_string() && told["ready"] == true, "only its own state: {told}");
     assert!(!told.to_string().contains("s3cret") && !told.to_string().contains("t0ken"), "{told}");
@@ -178,7 +164,7 @@ fn a_receiver_that_is_down_loses_nothing_and_holds_nothing_up() {
     let daemon = shop.start("two");
     let orders = receiver.orders(3);
     assert_eq!(orders.keys().collect::<Vec<_>>(), ["o-1", "o-2", "o-3"]);
-    shown(&shop, &daemon, |webhook| webhook["up"] == true && webhook["sent"] == 3);
+    daemon.shows(|told| told["webhook"]["up"] == true && told["webhook"]["sent"] == 3);
     daemon.stop();
     let again = shop.start("three");
     a_while();
@@ -213,7 +199,7 @@ fn one_finding_that_is_refused_does_not_hold_up_the_others() {
     receiver.answers(Answer::Refuses("poison"));
     let orders = receiver.orders(3);
     assert_eq!(orders.keys().collect::<Vec<_>>(), ["o-1", "o-2", "o-3"]);
-    let told = shown(&shop, &daemon, |webhook| webhook["refused"] == 1);
+    let told = daemon.shows(|told| told["webhook"]["refused"] == 1);
     assert!(told["webhook"]["last_error"].as_str().unwrap().contains("answers 422"), "{told}");
     let said = daemon.stop();
     assert!(said.contains("passed over") && said.contains("poison"), "{said}");

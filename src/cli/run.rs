@@ -4,6 +4,7 @@ use super::reload::Reload;
 use super::{Exit, interrupt, project};
 use crate::config::outputs::{self, Listen};
 use crate::findings::store::{self, Store};
+use crate::journal;
 use crate::runtime::live::{self, Board, Daemon, Edition, Found};
 use crate::server::{Server, ServerError};
 use anyhow::Context;
@@ -58,6 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(anstream::stderr).with_target(false).init();
     fs::create_dir_all(args.data.join(live::JOURNAL))
         .with_context(|| format!("the folder {} cannot be made", args.data.display()))?;
+    let _lock = journal::lock(&args.data)?;
     let store = Arc::new(Mutex::new(Store::open(&args.data.join(store::FILE))?));
     let mut failed = None;
     let mut tell = |found: &Found| {

@@ -30,12 +30,12 @@ pub enum Error {
     },
     /// Another process writes here.
     #[error(
-        "the journal {} is in use{}: only one process may write to it. Stop the other one, or give this one a folder \
+        "the folder {} is in use{}: only one process may write to it. Stop the other one, or give this one a folder \
          of its own",
         .folder.display(), .pid.map(|pid| format!(" by process {pid}")).unwrap_or_default()
     )]
     Locked {
-        /// The journal's folder.
+        /// The folder.
         folder: PathBuf,
         /// The other process, where it is known.
         pid: Option<u32>,

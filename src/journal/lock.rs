@@ -1,4 +1,4 @@
-//! One writer a journal: a file in its folder that is held locked as long as the journal is open.
+//! One writer a folder: a file in it that is held locked as long as what stands there is open.
 //!
 //! The system lets go of the lock when the process ends, however it ends, so none is ever stale.
 
@@ -15,8 +15,15 @@ const NAME: &str = "lock";
 const PATIENCE: Duration = Duration::from_millis(500);
 const TRY_EVERY: Duration = Duration::from_millis(5);
 
-/// Takes the lock, and writes down who has it.
-pub(super) fn take(folder: &Path) -> Result<File, Error> {
+/// A folder that belongs to this process alone, for as long as this lives.
+#[derive(Debug)]
+#[must_use = "without it the folder is free again"]
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes the folder, and writes down who has it. Fails with [`Error::Locked`] where another process does.
+pub fn lock(folder: &Path) -> Result<Lock, Error> {
     let path = folder.join(NAME);
     let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = opened.map_err(Error::io("open", &path))?;
@@ -24,7 +31,7 @@ pub(super) fn take(folder: &Path) -> Result<File, Error> {
         Ok(()) => {
             // Always as long, so that it needs no room on a full disk; and only a message would miss it.
             let _ = write!(file, "{:>10}", std::process::id());
-            Ok(file)
+            Ok(Lock { _file: file })
         }
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();

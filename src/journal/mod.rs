@@ -81,6 +81,7 @@ mod writer;
 
 pub use commit::{Commit, Synced};
 pub use error::Error;
+pub use lock::{Lock, lock};
 pub use lookup::Lookup;
 pub use reader::Reader;
 pub use recovery::{Recovered, Torn};

@@ -51,7 +51,7 @@ impl Journal {
     pub fn open(folder: impl AsRef<Path>, options: Options, now_ns: i64) -> Result<(Journal, Recovered), Error> {
         let folder = folder.as_ref();
         disk::create_folder(folder)?;
-        let lock = lock::take(folder)?;
+        let lock = lock(folder)?;
         segment::sweep(folder)?;
         let mut segments = segment::list(folder)?;
         let indexes_rebuilt = check_sealed(&segments)?;

@@ -9,9 +9,8 @@ use super::replay::Replay;
 use super::segment::{self, JOURNAL, Segment};
 use super::snapshot::SnapshotDraft;
 use super::tail::Reach;
-use super::{ENTRY_BYTES_MAX, Error, Oldest, Options, Sequence, format};
+use super::{ENTRY_BYTES_MAX, Error, Lock, Oldest, Options, Sequence, format};
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, Write};
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -25,7 +24,7 @@ pub struct Journal {
     pub(super) folder: PathBuf,
     pub(super) options: Options,
     /// Held as long as the journal is open.
-    pub(super) _lock: File,
+    pub(super) _lock: Lock,
     /// The oldest first.
     pub(super) sealed: VecDeque<Segment>,
     /// The group that is being committed, or could not be.

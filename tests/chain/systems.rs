@@ -12,6 +12,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareO
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use rdkafka::producer::BaseRecord;
+use sqlx::{Connection as _, MySqlConnection, PgConnection};
 use std::cell::RefCell;
 use std::fs;
 use std::io::Write;
@@ -150,7 +151,9 @@ sources:
     }
 
     pub fn store(&self, order: &str, amount: u64) {
-        self.postgres.sql("postgres", &format!("INSERT INTO orders (id, amount) VALUES ('{order}', {amount})"));
+        let url = self.postgres.url("postgres", "", "postgres");
+        let insert = sqlx::query("INSERT INTO orders (id, amount) VALUES ($1, $2)").bind(order).bind(amount as i64);
+        self.runtime.block_on(async { insert.execute(&mut PgConnection::connect(&url).await?).await }).unwrap();
     }
 
     pub fn cache(&self, order: &str, amount: u64) {
@@ -197,7 +200,9 @@ sources:
     }
 
     pub fn pack(&self, parcel: &str) {
-        self.mariadb.sql("shop", &format!("INSERT INTO parcels (id) VALUES ('{parcel}')"));
+        let url = self.mariadb.url("root", "");
+        let insert = sqlx::query("INSERT INTO parcels (id) VALUES (?)").bind(parcel);
+        self.runtime.block_on(async { insert.execute(&mut MySqlConnection::connect(&url).await?).await }).unwrap();
     }
 }
 

@@ -62,7 +62,7 @@ struct Running(std::process::Child);
 impl Running {
     /// Lets it come to where it waits.
     fn waits(&mut self) -> &Running {
-        thread::sleep(Duration::from_millis(500));
+        thread::sleep(Duration::from_secs(2));
         assert_eq!(self.0.try_wait().unwrap(), None, "it waits for the pipe");
         self
     }
@@ -74,7 +74,7 @@ impl Running {
     fn ends_by_itself(mut self) -> Ran {
         let begun = Instant::now();
         while self.0.try_wait().unwrap().is_none() {
-            if begun.elapsed() > Duration::from_secs(10) {
+            if begun.elapsed() > Duration::from_secs(30) {
                 self.0.kill().unwrap();
                 panic!("it goes on waiting for the pipe");
             }

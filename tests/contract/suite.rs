@@ -4,8 +4,13 @@ use super::system::System;
 use super::watch::{Place, Said, Seen, Watch, now};
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use throughline::model::time::Time;
+
+/// The way to a server that is on another continent, to there or back.
+pub const FAR: Duration = Duration::from_millis(200);
+/// How soon what is written there is proven to be all.
+const OFTEN: Duration = Duration::from_secs(30);
 
 /// All promises, one after the other.
 pub fn keeps_its_word(system: &mut dyn System) {
@@ -89,6 +94,22 @@ fn nothing_twice(system: &dyn System, said: &[Said]) {
     for record in records(said).filter(|_| !system.is_polled()) {
         assert!(seen.insert((record.part.clone(), record.offset)), "{record:?} came twice");
     }
+}
+
+/// A server that is far away answers late, and is looked at as often as one that is near: what is under way is no work.
+#[track_caller]
+pub fn is_read_often(system: &mut dyn System) {
+    let watch = Watch::start(system.source(), Place::default());
+    watch.until_caught_up();
+    let mut visible = Visible::new();
+    for round in 0..3 {
+        let begun = Instant::now();
+        write(system, &mut visible, 1);
+        let said = watch.until_caught_up();
+        assert!(complete(system, &said, &visible), "{round}: {said:?}");
+        assert!(begun.elapsed() < OFTEN, "the proof of round {round} took {:?}", begun.elapsed());
+    }
+    watch.stop();
 }
 
 fn hands_over_all_in_order(system: &mut dyn System) {

@@ -1,4 +1,4 @@
-//! A TCP proxy that can be cut and stalled, between a source and its server.
+//! A TCP proxy that can be cut, stalled and made slow, between a source and its server.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -20,6 +20,8 @@ struct State {
     /// Connections of an older generation are cut.
     generation: AtomicU64,
     stalled: AtomicBool,
+    /// So many milliseconds later, what is said by one arrives at the other.
+    way_ms: AtomicU64,
     over: AtomicBool,
 }
 
@@ -50,6 +52,11 @@ impl Proxy {
     /// Lets nothing through, in either direction, or again.
     pub fn stall(&self, stalled: bool) {
         self.state.stalled.store(stalled, Ordering::Relaxed);
+    }
+
+    /// So far away is the server from now on.
+    pub fn lengthen(&self, way: Duration) {
+        self.state.way_ms.store(way.as_millis() as u64, Ordering::Relaxed);
     }
 }
 
@@ -82,6 +89,7 @@ fn copy(mut from: TcpStream, mut to: TcpStream, state: &State, generation: u64) 
         match from.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => {
+                thread::sleep(Duration::from_millis(state.way_ms.load(Ordering::Relaxed)));
                 while state.stalled.load(Ordering::Relaxed) && state.generation.load(Ordering::Relaxed) == generation {
                     thread::sleep(TICK);
                 }

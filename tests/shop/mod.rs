@@ -26,7 +26,7 @@ sources:
 "#;
 
 /// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long stopping may take.
 const STOPPING_MAX: Duration = Duration::from_secs(5);
 
@@ -151,6 +151,22 @@ impl Daemon {
                 return rest.split_once("/status").unwrap().0.to_owned();
             }
             assert!(begun.elapsed() < PATIENCE, "{said}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What `throughline status` tells, once it shows this.
+    pub fn shows(&self, what: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let (address, begun) = (self.address(), Instant::now());
+        loop {
+            let mut ask = Command::new(env!("CARGO_BIN_EXE_throughline"));
+            let Output { stdout, .. } =
+                ask.args(["status", "--format", "json", "--address", &address]).output().unwrap();
+            let told = serde_json::from_slice(&stdout).unwrap();
+            if what(&told) {
+                return told;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{told}");
             thread::sleep(Duration::from_millis(50));
         }
     }

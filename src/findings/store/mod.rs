@@ -37,8 +37,10 @@ const LOOK_EVERY: u64 = 10_000;
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is none.
-    #[error("there are no findings in {0}: no daemon has run there; `--data FOLDER` names the folder of one that has")]
+    /// There is none, or it is just being made.
+    #[error(
+        "there are no findings in {0}: no daemon has run there, or one has only just begun; `--data FOLDER` names the folder of one that has"
+    )]
     Missing(PathBuf),
     /// Another version of the program made it.
     #[error(
@@ -120,7 +122,9 @@ impl Base {
     fn check_version(&mut self) -> Result<(), StoreError> {
         match self.version()? {
             Some(VERSION) => Ok(()),
-            found => Err(StoreError::Version { path: self.path.clone(), found: found.unwrap_or_default() }),
+            Some(found) => Err(StoreError::Version { path: self.path.clone(), found }),
+            // Whoever makes them has not done so yet.
+            None => Err(StoreError::Missing(self.path.parent().unwrap_or(Path::new(".")).to_owned())),
         }
     }
 }

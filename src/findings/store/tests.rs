@@ -218,6 +218,10 @@ fn what_cannot_be_used_is_said_to_be_so() {
     let place = Place::new();
     let missing = Archive::open(place.folder.path()).err().unwrap().to_string();
     assert!(missing.contains("no daemon has run there") && missing.contains("--data FOLDER"), "{missing}");
+    // A daemon has made the file, and not its tables.
+    std::fs::write(place.folder.path().join(FILE), "").unwrap();
+    let begun = Archive::open(place.folder.path()).err().unwrap().to_string();
+    assert!(begun.contains("one has only just begun"), "{begun}");
     let mut store = place.open();
     store
         .transaction("written", async |transaction| {

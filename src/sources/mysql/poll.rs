@@ -95,6 +95,7 @@ impl Poller<'_> {
             }
             self.looked_up = Instant::now();
         }
+        self.session.begin_round();
         let here = Instant::now();
         let last = (self.whole, &mut self.met);
         let running = running::read(&mut self.session, &mut self.followed.cursor.prepared, last, intake)?;

@@ -37,6 +37,8 @@ pub(super) struct Session {
     pub version: String,
     /// The server's number of this connection.
     pub thread: i64,
+    /// The quickest answer since [`Session::begin_round`]: so long an answer is under way, whatever is asked.
+    way: Duration,
 }
 
 /// The connection's options, and the address without secrets.
@@ -87,7 +89,8 @@ impl Session {
                 return Err(Failure(format!("the server at {address} did not answer within {within} s")).into());
             }
         };
-        let mut session = Session { waiter, connection, address, version: String::new(), thread: 0 };
+        let mut session =
+            Session { waiter, connection, address, version: String::new(), thread: 0, way: Duration::MAX };
         let row = session.row("SELECT VERSION(), CONNECTION_ID()", intake)?;
         session.version = text(&row, 0)?.unwrap_or_default();
         session.thread = number(&row, 1)?.unwrap_or_default();
@@ -113,6 +116,11 @@ impl Session {
         format!("{} {number}", if self.is_mariadb() { "MariaDB" } else { "MySQL" })
     }
 
+    /// The way to the server may have another length than before.
+    pub fn begin_round(&mut self) {
+        self.way = Duration::MAX;
+    }
+
     /// Runs a statement, and gives all its rows.
     pub fn rows(&mut self, sql: &str, intake: &mut dyn Intake) -> Result<Vec<MySqlRow>, Halt> {
         self.attempt(sql, intake)?.map_err(|(_, failure)| failure.into())
@@ -124,9 +132,13 @@ impl Session {
         sql: &str,
         intake: &mut dyn Intake,
     ) -> Result<Result<Vec<MySqlRow>, (u16, Failure)>, Halt> {
+        let begun = Instant::now();
         let fetch = self.connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql)));
         match self.waiter.wait(intake, ANSWERS_WITHIN, fetch)? {
-            Some(Ok(rows)) => Ok(Ok(rows)),
+            Some(Ok(rows)) => {
+                self.way = self.way.min(begun.elapsed());
+                Ok(Ok(rows))
+            }
             Some(Err(error)) => Ok(Err((code(&error), failed(&self.address, &error)))),
             None => Err(late(&self.address).into()),
         }
@@ -145,7 +157,7 @@ impl Session {
         intake: &mut dyn Intake,
         mut take: impl FnMut(&[MySqlRow], &mut dyn Intake) -> Result<(), Halt>,
     ) -> Result<Duration, Halt> {
-        let Session { waiter, connection, address, .. } = self;
+        let Session { waiter, connection, address, way, .. } = self;
         let mut rows = connection.fetch(sqlx::raw_sql(AssertSqlSafe(sql)));
         let mut took = Duration::ZERO;
         loop {
@@ -158,7 +170,7 @@ impl Session {
             took += begun.elapsed();
             take(&chunk, intake)?;
             if chunk.len() < CHUNK_ROWS {
-                return Ok(took);
+                return Ok(took.saturating_sub(*way));
             }
         }
     }

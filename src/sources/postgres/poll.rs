@@ -77,6 +77,7 @@ impl Poller<'_> {
     }
 
     fn round(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
+        self.session.begin_round();
         let running = running::read(&mut self.session, &mut self.followed.cursor.prepared, self.whole, intake)?;
         self.whole = Some(running.whole);
         self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", intake)?;
@@ -151,7 +152,7 @@ impl Poller<'_> {
         loop {
             let begun = Instant::now();
             let rows = self.session.rows(&format!("FETCH {FETCH_ROWS} FROM throughline"), intake)?;
-            took += begun.elapsed();
+            took += begun.elapsed().saturating_sub(self.session.way);
             for row in &rows {
                 take(&mut self.followed.tables[index], &self.relations[index], row, intake)?;
             }

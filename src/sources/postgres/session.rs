@@ -5,7 +5,7 @@ use crate::sources::waiting::{Halt, Waiter};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the server may take to let us in.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(10);
@@ -24,6 +24,8 @@ pub(super) struct Session {
     connection: PgConnection,
     /// `user@host:port/database`, without secrets.
     address: String,
+    /// The quickest answer since [`Session::begin_round`]: so long an answer is under way, whatever is asked.
+    pub way: Duration,
 }
 
 /// The connection's options, and the address without secrets.
@@ -61,7 +63,7 @@ impl Session {
                 return Err(Failure(format!("PostgreSQL at {address} did not answer within {within} s")).into());
             }
         };
-        let mut session = Session { waiter, connection, address };
+        let mut session = Session { waiter, connection, address, way: Duration::MAX };
         session.rows(&settings(), intake)?;
         Ok(session)
     }
@@ -71,11 +73,20 @@ impl Session {
         &self.address
     }
 
+    /// The way to the server may have another length than before.
+    pub fn begin_round(&mut self) {
+        self.way = Duration::MAX;
+    }
+
     /// Runs statements, and gives all their rows.
     pub fn rows(&mut self, sql: &str, intake: &mut dyn Intake) -> Result<Vec<PgRow>, Halt> {
+        let begun = Instant::now();
         let fetch = self.connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql)));
         match self.waiter.wait(intake, ANSWERS_WITHIN, fetch)? {
-            Some(Ok(rows)) => Ok(rows),
+            Some(Ok(rows)) => {
+                self.way = self.way.min(begun.elapsed());
+                Ok(rows)
+            }
             Some(Err(error)) => Err(failed(&self.address, &error).into()),
             None => {
                 let within = ANSWERS_WITHIN.as_secs();

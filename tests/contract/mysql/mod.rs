@@ -141,6 +141,13 @@ fn polled_tables_keep_their_word() {
 }
 
 #[test]
+fn a_server_that_is_far_away_is_read_as_often() {
+    let mut shop = Shop::start(table("orders"));
+    shop.proxy.lengthen(suite::FAR);
+    suite::is_read_often(&mut shop);
+}
+
+#[test]
 fn a_trusted_column_keeps_its_word() {
     let trusted = Table { updated: Some("updated_at".into()), sweep: Sweep::Never, ..table("orders") };
     suite::keeps_its_word(&mut Shop::start(trusted));

@@ -157,6 +157,13 @@ fn a_trusted_column_keeps_its_word() {
 }
 
 #[test]
+fn a_server_that_is_far_away_is_read_as_often() {
+    let mut shop = Shop::start(table("orders"));
+    shop.proxy.lengthen(suite::FAR);
+    suite::is_read_often(&mut shop);
+}
+
+#[test]
 fn a_replica_is_followed_also_while_its_primary_has_nothing_to_send() {
     // The primary says that it lives twice in this time.
     let primary = Postgres::start(&["wal_sender_timeout=2s"]);
