@@ -49,7 +49,7 @@ pub trait Shop {
 /// and the first payment may follow the first order slowly, on connections that are new.
 const LEAD_SECONDS: u64 = 3;
 /// How long the last daemon may take to have found everything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

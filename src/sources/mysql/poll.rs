@@ -21,8 +21,8 @@ use crate::sources::waiting::Halt;
 use sqlx::mysql::MySqlRow;
 use std::time::{Duration, Instant};
 
-/// A look through a whole table is followed by so many times its length of rest: half a percent of a core at most.
-const REST_PER_WORK: u32 = 200;
+/// A read of a table is followed by so many times its length of rest: a sixth of a percent of a core at most.
+const REST_PER_WORK: u32 = 600;
 /// How often the tables' forms are looked up.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
 /// What tells one table from another that has its name later. The server does not say.
@@ -95,7 +95,6 @@ impl Poller<'_> {
             }
             self.looked_up = Instant::now();
         }
-        self.session.begin_round();
         let here = Instant::now();
         let last = (self.whole, &mut self.met);
         let running = running::read(&mut self.session, &mut self.followed.cursor.prepared, last, intake)?;

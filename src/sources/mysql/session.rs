@@ -37,7 +37,7 @@ pub(super) struct Session {
     pub version: String,
     /// The server's number of this connection.
     pub thread: i64,
-    /// The quickest answer since [`Session::begin_round`]: so long an answer is under way, whatever is asked.
+    /// The quickest answer so far: so long an answer is under way, whatever is asked.
     way: Duration,
 }
 
@@ -114,11 +114,6 @@ impl Session {
     pub fn product(&self) -> String {
         let number = self.version.split('-').next().unwrap_or_default();
         format!("{} {number}", if self.is_mariadb() { "MariaDB" } else { "MySQL" })
-    }
-
-    /// The way to the server may have another length than before.
-    pub fn begin_round(&mut self) {
-        self.way = Duration::MAX;
     }
 
     /// Runs a statement, and gives all its rows.

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 /// Rows that are fetched at once.
 const FETCH_ROWS: usize = 1_000;
-/// A look through a whole table is followed by so many times its length of rest: half a percent of a core at most.
-const REST_PER_WORK: u32 = 200;
+/// A read of a table is followed by so many times its length of rest: a sixth of a percent of a core at most.
+const REST_PER_WORK: u32 = 600;
 /// Transaction numbers this far apart cannot be told by their lower halves any more.
 const APART_MAX: u64 = (1 << 31) - (1 << 24);
 
@@ -77,7 +77,6 @@ impl Poller<'_> {
     }
 
     fn round(&mut self, intake: &mut dyn Intake) -> Result<(), Halt> {
-        self.session.begin_round();
         let running = running::read(&mut self.session, &mut self.followed.cursor.prepared, self.whole, intake)?;
         self.whole = Some(running.whole);
         self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", intake)?;

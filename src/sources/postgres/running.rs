@@ -7,7 +7,7 @@
 use super::session::{Session, column};
 use super::sql::micros;
 use crate::model::time::{Span, Time};
-use crate::sources::live::Intake;
+use crate::sources::live::{Failure, Intake};
 use crate::sources::tables::Running;
 use crate::sources::waiting::Halt;
 
@@ -22,23 +22,24 @@ pub(super) fn read(
     before: Option<Time>,
     intake: &mut dyn Intake,
 ) -> Result<Running, Halt> {
-    let sessions = session.row(&sessions(), intake)?;
-    let now = time(column(&sessions, 0)?);
-    let replica: bool = column(&sessions, 1)?;
-    let sees_all: bool = column(&sessions, 2)?;
-    let oldest = column::<Option<i64>>(&sessions, 4)?.map(time);
+    let sessions = session.rows_again("throughline_sessions", sessions, intake)?;
+    let sessions = sessions.first().ok_or_else(|| Failure("PostgreSQL says nothing of its sessions".into()))?;
+    let now = time(column(sessions, 0)?);
+    let replica: bool = column(sessions, 1)?;
+    let sees_all: bool = column(sessions, 2)?;
+    let oldest = column::<Option<i64>>(sessions, 4)?.map(time);
     if replica {
         // Transactions run elsewhere. What was replayed is all that has come.
-        let whole = column::<Option<i64>>(&sessions, 3)?.map_or(Time::MIN, time).min(now);
+        let whole = column::<Option<i64>>(sessions, 3)?.map_or(Time::MIN, time).min(now);
         return Ok(Running { now, whole, assumed: Some(REPLICA), held_by: None });
     }
     let mut whole = oldest.map_or(now, |oldest| oldest.min(now));
     let mut held_by = None;
     if now.since(whole) > TOLD_AFTER {
-        held_by = Some(column(&sessions, 5)?);
+        held_by = Some(column(sessions, 5)?);
     }
     let met: Vec<(String, Time)> = session
-        .rows(&prepared_transactions(), intake)?
+        .rows_again("throughline_prepared", prepared_transactions, intake)?
         .iter()
         .map(|row| Ok::<_, Halt>((column(row, 0)?, time(column(row, 1)?))))
         .collect::<Result<_, _>>()?;

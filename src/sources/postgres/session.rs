@@ -24,8 +24,10 @@ pub(super) struct Session {
     connection: PgConnection,
     /// `user@host:port/database`, without secrets.
     address: String,
-    /// The quickest answer since [`Session::begin_round`]: so long an answer is under way, whatever is asked.
+    /// The quickest answer so far: so long an answer is under way, whatever is asked.
     pub way: Duration,
+    /// The statements that the server has prepared.
+    prepared: Vec<&'static str>,
 }
 
 /// The connection's options, and the address without secrets.
@@ -63,7 +65,7 @@ impl Session {
                 return Err(Failure(format!("PostgreSQL at {address} did not answer within {within} s")).into());
             }
         };
-        let mut session = Session { waiter, connection, address, way: Duration::MAX };
+        let mut session = Session { waiter, connection, address, way: Duration::MAX, prepared: Vec::new() };
         session.rows(&settings(), intake)?;
         Ok(session)
     }
@@ -71,11 +73,6 @@ impl Session {
     /// The address, without secrets.
     pub fn address(&self) -> &str {
         &self.address
-    }
-
-    /// The way to the server may have another length than before.
-    pub fn begin_round(&mut self) {
-        self.way = Duration::MAX;
     }
 
     /// Runs statements, and gives all their rows.
@@ -93,6 +90,20 @@ impl Session {
                 Err(Failure(format!("PostgreSQL at {} has not answered for {within} s", self.address)).into())
             }
         }
+    }
+
+    /// All rows of a statement that is run in every round, under a name: the server plans it once.
+    pub fn rows_again(
+        &mut self,
+        name: &'static str,
+        sql: impl FnOnce() -> String,
+        intake: &mut dyn Intake,
+    ) -> Result<Vec<PgRow>, Halt> {
+        if !self.prepared.contains(&name) {
+            self.rows(&format!("PREPARE {name} AS {}", sql()), intake)?;
+            self.prepared.push(name);
+        }
+        self.rows(&format!("EXECUTE {name}"), intake)
     }
 
     /// The one row that a statement gives.

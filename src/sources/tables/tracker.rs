@@ -6,8 +6,9 @@ use crate::model::time::{Span, Time};
 use crate::sources::live::{Failure, Intake, Note, Record, Start};
 use serde::{Deserialize, Serialize};
 
-/// So long at most, however long a read takes.
-const GENTLE_MAX: Span = Span::seconds(3600);
+/// So long at most, however long a read takes: where more is written than may be read at this pace, a proof is no older
+/// than that, and it costs what it must.
+const GENTLE_MAX: Span = Span::seconds(900);
 /// Numbers of notes: the table's, then so many bits of its row's hash.
 const ROW_BITS: u32 = 52;
 /// So many tables of one source.

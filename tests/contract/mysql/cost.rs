@@ -18,6 +18,8 @@ use throughline::sources::tables::{Common, Sweep, Table};
 
 const RATE: u64 = 1_000;
 const SECONDS: u64 = 60;
+/// Before that, the first looks are over.
+const WARM: Duration = Duration::from_secs(20);
 const WRITERS: u64 = 4;
 /// Of `/proc/PID/stat`.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -88,6 +90,7 @@ pub fn measure(server: &Mariadb, how: &str, source: Box<dyn Source>) {
             let (url, on, count) = (server.url("writer", "w"), &on, &count);
             scope.spawn(move || writer(&url, number, on, count));
         }
+        thread::sleep(WARM);
         let (before, begun) = (cpu(server), Instant::now());
         thread::sleep(Duration::from_secs(seconds));
         let (spent, took) = (cpu(server) - before, begun.elapsed().as_secs_f64());

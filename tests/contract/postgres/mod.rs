@@ -1,5 +1,6 @@
 //! PostgreSQL, polled.
 
+pub mod cost;
 mod late;
 
 use crate::servers::postgres::Postgres;
@@ -132,6 +133,9 @@ impl System for Shop {
             "DECLARE ",
             "FETCH ",
             "CLOSE ",
+            "PREPARE THROUGHLINE_SESSIONS AS SELECT ",
+            "PREPARE THROUGHLINE_PREPARED AS SELECT ",
+            "EXECUTE ",
         ];
         let statements: Vec<&str> = statements.collect();
         assert!(statements.len() > 50, "the log shows nothing of the source");
