@@ -18,6 +18,12 @@ const IDLE_MAX: Duration = Duration::from_secs(120);
 /// How long a statement may be without an answer before the connection is taken for dead.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(65);
 
+/// The setting by which a session can only read.
+const READ_ONLY: &str = "default_transaction_read_only";
+/// What to do where something between us and the server keeps the settings for itself.
+const POOLER: &str = ". A pooler as PgBouncer stands before the server, whose connections are not ours to set: let `url` \
+                      lead to the server itself, where one connection is all that is needed";
+
 /// A session that only reads.
 pub(super) struct Session {
     waiter: Waiter,
@@ -35,21 +41,28 @@ fn options(url: &str) -> Result<(PgConnectOptions, String), Failure> {
     let options = PgConnectOptions::from_str(url).map_err(|error| {
         Failure(format!("the url is none of PostgreSQL ({error}): write `postgres://user:password@host:5432/database`"))
     })?;
-    let options = options.application_name("throughline").disable_statement_logging();
+    let options = options.application_name("throughline").options(settings()).disable_statement_logging();
     let database = options.get_database().unwrap_or(options.get_username());
     let address = format!("{}@{}:{}/{database}", options.get_username(), options.get_host(), options.get_port());
     Ok((options, address))
 }
 
 /// What holds for the whole session. Texts are written alike whatever the database's defaults are, since a row is known
-/// by its text; rows that a policy would hide are an error, not an absence.
-fn settings() -> String {
-    let (statement, lock, idle) = (STATEMENT_MAX.as_millis(), LOCK_MAX.as_millis(), IDLE_MAX.as_millis());
-    format!(
-        "SET default_transaction_read_only = on; SET statement_timeout = {statement}; SET lock_timeout = {lock}; \
-         SET idle_in_transaction_session_timeout = {idle}; SET row_security = off; SET intervalstyle = iso_8601; \
-         SET bytea_output = hex; SET cursor_tuple_fraction = 1; SET max_parallel_workers_per_gather = 0"
-    )
+/// by its text; rows that a policy would hide are an error, not an absence. It is asked for with the session itself, never
+/// set in one: behind a pooler the session may be that of others afterwards, who would find it unable to write.
+fn settings() -> [(&'static str, String); 9] {
+    let milliseconds = |span: Duration| span.as_millis().to_string();
+    [
+        (READ_ONLY, "on".into()),
+        ("statement_timeout", milliseconds(STATEMENT_MAX)),
+        ("lock_timeout", milliseconds(LOCK_MAX)),
+        ("idle_in_transaction_session_timeout", milliseconds(IDLE_MAX)),
+        ("row_security", "off".into()),
+        ("intervalstyle", "iso_8601".into()),
+        ("bytea_output", "hex".into()),
+        ("cursor_tuple_fraction", "1".into()),
+        ("max_parallel_workers_per_gather", "0".into()),
+    ]
 }
 
 impl Session {
@@ -66,8 +79,15 @@ impl Session {
             }
         };
         let mut session = Session { waiter, connection, address, way: Duration::MAX, prepared: Vec::new() };
-        session.rows(&settings(), intake)?;
-        Ok(session)
+        let read_only = session.row(&format!("SELECT current_setting('{READ_ONLY}')"), intake)?;
+        match column::<String>(&read_only, 0)?.as_str() {
+            "on" => Ok(session),
+            _ => Err(Failure(format!(
+                "PostgreSQL at {}: the session is not as it was asked for{POOLER}",
+                session.address
+            ))
+            .into()),
+        }
     }
 
     /// The address, without secrets.
@@ -134,6 +154,7 @@ pub(super) fn refused(address: &str, error: &sqlx::Error) -> Failure {
         "28000" => ": pg_hba.conf lets this user in neither from here nor in this way",
         "3D000" => ": the database in `url` does not exist",
         "53300" => ": the server has no connection left; it is tried again",
+        _ if message(error).contains("startup parameter") => POOLER,
         _ => "",
     };
     Failure(format!("PostgreSQL at {address} refuses the connection ({}){remedy}", message(error)))

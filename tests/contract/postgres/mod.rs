@@ -125,7 +125,6 @@ impl System for Shop {
         let ours = log.lines().filter_map(|line| line.strip_prefix("throughline|"));
         let statements = ours.filter_map(|line| line.split_once("LOG:  statement: ").map(|(_, statement)| statement));
         let reads = [
-            "SET ",
             "SELECT ",
             "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
             "COMMIT",
