@@ -4,13 +4,11 @@ use super::system::System;
 use super::watch::{Place, Said, Seen, Watch, now};
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use throughline::model::time::Time;
 
 /// The way to a server that is on another continent, to there or back.
 pub const FAR: Duration = Duration::from_millis(200);
-/// How soon what is written there is proven to be all.
-const OFTEN: Duration = Duration::from_secs(30);
 
 /// All promises, one after the other.
 pub fn keeps_its_word(system: &mut dyn System) {
@@ -96,18 +94,17 @@ fn nothing_twice(system: &dyn System, said: &[Said]) {
     }
 }
 
-/// A server that is far away answers late, and is looked at as often as one that is near: what is under way is no work.
+/// A server that is far away answers late, and is looked at as often as one that is near: what is under way is no work. If
+/// it were, a read would be followed by minutes without one, longer than the proof is waited for.
 #[track_caller]
 pub fn is_read_often(system: &mut dyn System) {
     let watch = Watch::start(system.source(), Place::default());
     watch.until_caught_up();
     let mut visible = Visible::new();
     for round in 0..3 {
-        let begun = Instant::now();
         write(system, &mut visible, 1);
         let said = watch.until_caught_up();
         assert!(complete(system, &said, &visible), "{round}: {said:?}");
-        assert!(begun.elapsed() < OFTEN, "the proof of round {round} took {:?}", begun.elapsed());
     }
     watch.stop();
 }
