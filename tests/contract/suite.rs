@@ -102,8 +102,9 @@ pub fn is_read_often(system: &mut dyn System) {
     let watch = Watch::start(system.source(), Place::default());
     // The second read follows the first one soon, whatever that took.
     (0..2).for_each(|_| _ = watch.until_caught_up());
-    let is_often = (0..3).any(|id| {
-        system.write(id);
+    let mut visible = Visible::new();
+    let is_often = (0..3).any(|_| {
+        write(system, &mut visible, 1);
         let (at, begun) = (now(), Instant::now());
         let proven = |said: &[Said]| said.iter().any(|said| matches!(said, Said::CaughtUp(proof) if *proof >= at));
         while !proven(&watch.said()) && begun.elapsed() < OFTEN {
@@ -112,6 +113,8 @@ pub fn is_read_often(system: &mut dyn System) {
         begun.elapsed() < OFTEN
     });
     assert!(is_often, "no proof came within {OFTEN:?}");
+    let said = watch.said();
+    assert!(complete(system, &said, &visible), "{said:?}");
     watch.stop();
 }
 

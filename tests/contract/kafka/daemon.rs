@@ -95,6 +95,7 @@ fn the_daemon_declares_no_absence_that_a_later_record_proves_wrong() {
     eprintln!("{fates:?}");
     beyond_lateness(&server, &daemon);
     daemon.stop();
+    assert!(daemon.said().contains("beyond lateness"), "{}", daemon.said());
 }
 
 /// A payment that comes when it was said to be lost is counted, and heals.
